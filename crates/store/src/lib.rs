@@ -1,0 +1,25 @@
+//! Where meters live: memory, journaled to SQLite; and the clock.
+//!
+//! ```text
+//! clock        what time it is: never back, across restarts
+//! shelf        cells, their index, what changed, what has ended
+//! memory       one lock over the shelf: reserve, rebook, settle
+//! reservation  what one request holds, as a value that ends exactly once
+//! journal      what is counted, on disk, off the hot path
+//! ```
+//!
+//! The decisions are those of `tollgate-limits`; this crate says where the state is, when it is,
+//! and that it is still there after a crash.
+
+mod clock;
+mod journal;
+mod memory;
+mod reservation;
+mod shelf;
+
+pub use clock::{AHEAD_MAX, Clock, ClockHand, LOOK_EVERY};
+pub use journal::{
+    CloseError, FLUSH_EVERY, JournalEvent, OpenError, RETRY_AFTER_MAX, SYNC_EVERY, Trouble,
+};
+pub use memory::Memory;
+pub use reservation::Reservation;

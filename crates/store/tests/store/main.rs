@@ -1,0 +1,8 @@
+//! The store from outside: what it decides, what it remembers, and what a kill takes from it.
+#![cfg(test)]
+
+mod conformance;
+#[cfg(unix)]
+mod kill;
+mod restart;
+mod stand;
