@@ -1,0 +1,120 @@
+//! What a request asks for: the little of its body that decisions are made on.
+//!
+//! Everything in here was read strictly, once; nothing downstream looks at the JSON again, and the
+//! provider cannot read it differently. Places point into the body that was read, and into no
+//! other.
+
+use tollgate_units::Tokens;
+
+use crate::openai::Seams;
+use crate::{Endpoint, Place, Prompt};
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Of which endpoint.
+    pub endpoint: Endpoint,
+    /// Of which model, by the caller's name for it. A moderation that names none has the provider's
+    /// default.
+    pub model: String,
+    /// Where the model stands, quotes included; empty where the body names none.
+    pub model_place: Place,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// How many answers are generated at most: `max(n, best_of)` for each prompt; at least 1.
+    pub answers: u64,
+    /// How many tokens one answer may have: the least cap that is present, else the protocol's own
+    /// where it has one (completions: 16). None: the caller left it open.
+    pub cap: Option<Tokens>,
+    /// Every output cap that is present, `null` ones included.
+    pub caps: Vec<Cap>,
+    /// Whether the caller itself asked for usage at the end of the stream.
+    pub usage_asked: bool,
+    /// Every tool that is offered to the model, in the order of the body.
+    pub tools: Vec<Tool>,
+    /// Where the input stands.
+    pub prompt: Prompt,
+    /// What plain token prices do not cover.
+    pub extras: Vec<Extra>,
+    /// The caller's own word for its user.
+    pub user: Option<String>,
+    pub(crate) seams: Seams,
+}
+
+/// An output cap in a body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Cap {
+    /// Which field.
+    pub field: CapField,
+    /// How much; none for `null`, which caps nothing.
+    pub value: Option<Tokens>,
+    /// Where the value stands.
+    pub value_place: Place,
+}
+
+/// A field that caps the output.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum CapField {
+    /// `max_completion_tokens`: chat completions of OpenAI itself.
+    MaxCompletionTokens,
+    /// `max_output_tokens`: responses.
+    MaxOutputTokens,
+    /// `max_tokens`: completions, and chat completions elsewhere.
+    MaxTokens,
+}
+
+impl CapField {
+    /// The field's name in JSON and in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxOutputTokens => "max_output_tokens",
+            Self::MaxTokens => "max_tokens",
+        }
+    }
+}
+
+/// A tool that a request offers to the model.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Tool {
+    /// Which list it stands in.
+    pub list: ToolList,
+    /// Its name, where its kind has names; for `mcp` the server's label.
+    pub name: Option<String>,
+    /// `function`, `custom`, or the kind of a hosted tool such as `web_search`.
+    pub kind: String,
+    /// Where it stands.
+    pub place: Place,
+    /// The array it stands in.
+    pub(crate) home: Place,
+}
+
+impl Tool {
+    /// Whether the provider, not the caller, runs it: it costs more than tokens, and it reaches
+    /// out.
+    pub fn is_hosted(&self) -> bool {
+        self.kind != "function" && self.kind != "custom"
+    }
+}
+
+/// A list of tools in a body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ToolList {
+    /// The older `functions`.
+    Functions,
+    /// `tools`, the tools inside a namespace, and those that input items bring.
+    Tools,
+}
+
+/// Something that plain token prices do not cover.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Extra {
+    /// A tool that the provider runs, by its kind.
+    HostedTool(String),
+    /// Something other than text and images in or out: `audio`.
+    Modality(String),
+    /// A predicted output: rejected tokens of it are billed as output.
+    Prediction,
+    /// A service tier other than the usual.
+    ServiceTier(String),
+}

@@ -1,0 +1,240 @@
+//! Splices the few fields that must change into a body; every other byte stays as it came.
+//!
+//! Re-serialising would respell numbers, reorder keys and lose what this version does not know.
+//! A splice is a place and what stands there instead. New members go first in the body's object,
+//! where a comma after them is always right. Taking something out of a list takes one comma along.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use bytes::{Bytes, BytesMut};
+use tollgate_units::Tokens;
+
+use crate::openai::StreamOptions;
+use crate::walk::Value;
+use crate::{Ask, CapField, Endpoint, Place};
+
+/// What is to change in a request before it goes to a provider.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Edits<'a> {
+    /// The provider's name for the model.
+    pub model: Option<&'a str>,
+    /// The output cap.
+    pub cap: Option<CapEdit>,
+    /// Ask for usage at the end of the stream. Does nothing where nothing is streamed, nor on
+    /// responses, which report it anyway.
+    pub ask_usage: bool,
+    /// The tools to take out: positions in [`Ask::tools`]. A list that is emptied goes whole, and
+    /// with it the fields that choose from it.
+    pub drop_tools: Vec<usize>,
+}
+
+/// A change of the output cap.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CapEdit {
+    /// Every cap that is present and higher is lowered to this.
+    pub at_most: Tokens,
+    /// If no cap is present, or only `null`, this field is written with `at_most`.
+    pub write: Option<CapField>,
+}
+
+/// The body with `edits` made. `ask` must have been read from this very body.
+pub fn edit(body: &Bytes, ask: &Ask, edits: &Edits<'_>) -> Bytes {
+    let mut splices = Splices::default();
+    if let Some(model) = edits.model {
+        splices.model(ask, model);
+    }
+    if let Some(cap) = edits.cap {
+        splices.cap(ask, cap);
+    }
+    if edits.ask_usage {
+        splices.usage(ask);
+    }
+    splices.tools(body, ask, &edits.drop_tools);
+    splices.apply(body)
+}
+
+/// What stands at a place instead.
+struct Splice {
+    place: Place,
+    text: String,
+}
+
+#[derive(Default)]
+struct Splices {
+    list: Vec<Splice>,
+}
+
+impl Splices {
+    fn replace(&mut self, place: Place, text: String) {
+        self.list.push(Splice { place, text });
+    }
+
+    /// A new member of the body's object.
+    fn insert(&mut self, ask: &Ask, name: &str, value: &str) {
+        let first = ask.seams.first;
+        self.replace(Place::new(first, first), format!("\"{name}\":{value},"));
+    }
+
+    fn model(&mut self, ask: &Ask, model: &str) {
+        if model == ask.model {
+            return;
+        }
+        if ask.model_place.is_empty() {
+            self.insert(ask, "model", &quoted(model));
+        } else {
+            self.replace(ask.model_place, quoted(model));
+        }
+    }
+
+    fn cap(&mut self, ask: &Ask, edit: CapEdit) {
+        let most = edit.at_most.get().to_string();
+        for cap in &ask.caps {
+            if cap.value.is_some_and(|value| value > edit.at_most) {
+                self.replace(cap.value_place, most.clone());
+            }
+        }
+        let Some(field) = edit.write else { return };
+        if ask.caps.iter().any(|cap| cap.value.is_some()) {
+            return;
+        }
+        match ask.caps.iter().find(|cap| cap.field == field) {
+            Some(null) => self.replace(null.value_place, most),
+            None => self.insert(ask, field.name(), &most),
+        }
+    }
+
+    fn usage(&mut self, ask: &Ask) {
+        let reports_anyway = ask.endpoint == Endpoint::Responses;
+        if !ask.stream || ask.usage_asked || reports_anyway {
+            return;
+        }
+        match ask.seams.stream_options {
+            StreamOptions::Absent => self.insert(ask, "stream_options", OPTIONS),
+            StreamOptions::Null(place) => self.replace(place, OPTIONS.to_owned()),
+            StreamOptions::Said(place) => self.replace(place, "true".to_owned()),
+            StreamOptions::Silent { first, empty } => {
+                let comma = if empty { "" } else { "," };
+                self.replace(Place::new(first, first), format!("\"include_usage\":true{comma}"));
+            }
+        }
+    }
+
+    fn tools(&mut self, body: &[u8], ask: &Ask, positions: &[usize]) {
+        let gone: HashSet<usize> =
+            positions.iter().filter_map(|&at| Some(ask.tools.get(at)?.place.start)).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let root = Value::root(body);
+        let mut emptied: Vec<&str> = Vec::new();
+        for (list, choices) in LISTS {
+            if root.member(list).is_some_and(|tools| self.prune(tools, &gone)) {
+                emptied.push(list);
+                emptied.extend(*choices);
+            }
+        }
+        let members: Vec<(Place, bool)> = root
+            .members()
+            .map(|member| (member.place(), emptied.contains(&member.key.text().as_ref())))
+            .collect();
+        self.cut(&members);
+        for item in root.member("input").into_iter().flat_map(Value::items) {
+            // Items have no fields that depend on their tools, so their lists may stay, empty.
+            if let Some(tools) = item.member("tools")
+                && self.prune(tools, &gone)
+            {
+                self.replace(tools.place(), "[]".to_owned());
+            }
+        }
+    }
+
+    /// Takes tools out of a list. True, and nothing taken, if none would be left.
+    fn prune(&mut self, list: Value<'_>, gone: &HashSet<usize>) -> bool {
+        let items: Vec<(Value<'_>, bool)> =
+            list.items().map(|item| (item, is_gone(item, gone))).collect();
+        if items.iter().all(|(_, gone)| *gone) {
+            return !items.is_empty();
+        }
+        let places: Vec<(Place, bool)> =
+            items.iter().map(|(item, gone)| (item.place(), *gone)).collect();
+        self.cut(&places);
+        for (item, _) in items.iter().filter(|(_, gone)| !gone) {
+            if let Some(inner) = item.member("tools") {
+                self.prune(inner, gone);
+            }
+        }
+        false
+    }
+
+    /// Takes entries out of an object or array of which at least one stays. Each takes along the
+    /// comma before it, or, while none has stayed yet, the comma after it.
+    fn cut(&mut self, entries: &[(Place, bool)]) {
+        let mut before: Option<Place> = None;
+        let mut stayed = false;
+        let nexts = entries.iter().skip(1).map(|(place, _)| Some(place.start)).chain([None]);
+        for ((place, gone), next) in entries.iter().zip(nexts) {
+            if *gone {
+                let start = before.filter(|_| stayed).map_or(place.start, |before| before.end);
+                let end = next.filter(|_| !stayed).unwrap_or(place.end);
+                self.replace(Place::new(start, end), String::new());
+            }
+            stayed |= !gone;
+            before = Some(*place);
+        }
+    }
+
+    fn apply(mut self, body: &Bytes) -> Bytes {
+        if self.list.is_empty() {
+            return body.clone();
+        }
+        self.list.sort_by_key(|splice| (splice.place.start, splice.place.end));
+        let more: usize = self.list.iter().map(|splice| splice.text.len()).sum();
+        let mut edited = BytesMut::with_capacity(body.len().saturating_add(more));
+        let mut at = 0;
+        for splice in &self.list {
+            edited.extend_from_slice(Place::new(at, splice.place.start).of(body));
+            edited.extend_from_slice(splice.text.as_bytes());
+            at = splice.place.end;
+        }
+        edited.extend_from_slice(Place::new(at, body.len()).of(body));
+        edited.freeze()
+    }
+}
+
+/// Options that ask for usage and nothing else.
+const OPTIONS: &str = "{\"include_usage\":true}";
+
+/// The lists of tools, and the fields that mean nothing without them.
+const LISTS: &[(&str, &[&str])] =
+    &[("functions", &["function_call"]), ("tools", &["parallel_tool_calls", "tool_choice"])];
+
+/// Whether a tool goes, or all that a namespace holds.
+fn is_gone(item: Value<'_>, gone: &HashSet<usize>) -> bool {
+    if gone.contains(&item.place().start) {
+        return true;
+    }
+    let mut inner = item.member("tools").into_iter().flat_map(Value::items).peekable();
+    inner.peek().is_some() && inner.all(|item| gone.contains(&item.place().start))
+}
+
+/// A string as JSON writes it.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len().saturating_add(2));
+    quoted.push('"');
+    for each in text.chars() {
+        match each {
+            '"' | '\\' => quoted.extend(['\\', each]),
+            '\0'..='\x1f' => {
+                // Writing to a string cannot fail.
+                let _ = write!(quoted, "\\u{:04x}", u32::from(each));
+            }
+            _ => quoted.push(each),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests;

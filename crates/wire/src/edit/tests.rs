@@ -1,0 +1,222 @@
+use super::*;
+use crate::read;
+
+fn edited(endpoint: Endpoint, body: &str, edits: &Edits<'_>) -> String {
+    let bytes = Bytes::from(body.to_owned());
+    let ask = read(endpoint, &bytes).unwrap_or_else(|error| panic!("{body}: {error}"));
+    String::from_utf8(edit(&bytes, &ask, edits).to_vec()).unwrap()
+}
+
+fn chat(more: &str) -> String {
+    format!(r#"{{ "model" : "m","messages":[{{"role":"user"}}]{more}}}"#)
+}
+
+fn cap(at_most: u64, write: Option<CapField>) -> Edits<'static> {
+    let cap = CapEdit { at_most: Tokens::new(at_most), write };
+    Edits { cap: Some(cap), ..Edits::default() }
+}
+
+#[test]
+fn without_edits_the_very_same_bytes_come_back() {
+    let body = Bytes::from(chat(r#","max_tokens":5,"stream":true"#));
+    let ask = read(Endpoint::ChatCompletions, &body).unwrap();
+    let nothing = [
+        Edits::default(),
+        Edits { model: Some("m"), ..Edits::default() },
+        Edits { drop_tools: vec![7], ..Edits::default() },
+        cap(5, Some(CapField::MaxTokens)),
+    ];
+    for edits in nothing {
+        assert_eq!(edit(&body, &ask, &edits).as_ptr(), body.as_ptr(), "{edits:?}");
+    }
+}
+
+#[test]
+fn a_model_is_replaced_where_it_stands_and_escaped() {
+    let name = "a/\"b\"\\\u{1}é";
+    let edits = Edits { model: Some(name), ..Edits::default() };
+    let body = edited(Endpoint::ChatCompletions, &chat(""), &edits);
+    assert_eq!(body, chat("").replace("\"m\"", r#""a/\"b\"\\\u0001é""#));
+    let ask = read(Endpoint::ChatCompletions, body.as_bytes()).unwrap();
+    assert_eq!(ask.model, name);
+}
+
+#[test]
+fn a_moderation_without_a_model_gets_one() {
+    let edits = Edits { model: Some("x"), ..Edits::default() };
+    let table = [
+        (r#"{"input":"a"}"#, r#"{"model":"x","input":"a"}"#),
+        (r#" {"input":"a","model":null}"#, r#" {"input":"a","model":"x"}"#),
+    ];
+    for (body, expected) in table {
+        assert_eq!(edited(Endpoint::Moderations, body, &edits), expected);
+    }
+}
+
+#[test]
+fn every_cap_present_is_lowered_and_none_is_raised() {
+    use CapField::{MaxCompletionTokens as New, MaxOutputTokens, MaxTokens as Old};
+    let table = [
+        (r#","max_tokens": 500 "#, 100, None, r#","max_tokens": 100 "#),
+        (r#","max_tokens":50"#, 100, Some(New), r#","max_tokens":50"#),
+        (
+            r#","max_tokens":500,"max_completion_tokens":50"#,
+            100,
+            Some(New),
+            r#","max_tokens":100,"max_completion_tokens":50"#,
+        ),
+        (
+            r#","max_tokens":500,"max_completion_tokens":600"#,
+            100,
+            Some(Old),
+            r#","max_tokens":100,"max_completion_tokens":100"#,
+        ),
+        (r#","max_tokens":null"#, 100, Some(Old), r#","max_tokens":100"#),
+        (
+            r#","max_tokens":null,"max_completion_tokens":7"#,
+            100,
+            Some(Old),
+            r#","max_tokens":null,"max_completion_tokens":7"#,
+        ),
+        (r#","max_tokens":null"#, 100, None, r#","max_tokens":null"#),
+    ];
+    for (before, at_most, write, after) in table {
+        let body = edited(Endpoint::ChatCompletions, &chat(before), &cap(at_most, write));
+        assert_eq!(body, chat(after), "{before}");
+    }
+    let body = edited(Endpoint::ChatCompletions, &chat(""), &cap(9, Some(New)));
+    assert_eq!(body, chat("").replacen('{', "{\"max_completion_tokens\":9,", 1));
+    let body =
+        edited(Endpoint::ChatCompletions, &chat(r#","max_tokens":null"#), &cap(9, Some(New)));
+    let expected = chat(r#","max_tokens":null"#).replacen('{', "{\"max_completion_tokens\":9,", 1);
+    assert_eq!(body, expected);
+    let responses = r#"{"input":"x","model":"m"}"#;
+    let body = edited(Endpoint::Responses, responses, &cap(9, Some(MaxOutputTokens)));
+    assert_eq!(body, r#"{"max_output_tokens":9,"input":"x","model":"m"}"#);
+}
+
+#[test]
+fn usage_is_asked_for_in_whatever_way_the_options_are_written() {
+    let edits = Edits { ask_usage: true, ..Edits::default() };
+    let table = [
+        (r#","stream_options":null"#, r#","stream_options":{"include_usage":true}"#),
+        (r#","stream_options":{ }"#, r#","stream_options":{"include_usage":true }"#),
+        (r#","stream_options":{"a":1}"#, r#","stream_options":{"include_usage":true,"a":1}"#),
+        (
+            r#","stream_options":{"a":1,"include_usage" : false}"#,
+            r#","stream_options":{"a":1,"include_usage" : true}"#,
+        ),
+        (
+            r#","stream_options":{"include_usage":null}"#,
+            r#","stream_options":{"include_usage":true}"#,
+        ),
+        (
+            r#","stream_options":{"include_usage":true}"#,
+            r#","stream_options":{"include_usage":true}"#,
+        ),
+    ];
+    for (before, after) in table {
+        let (before, after) = (
+            chat(&format!(r#","stream":true{before}"#)),
+            chat(&format!(r#","stream":true{after}"#)),
+        );
+        assert_eq!(edited(Endpoint::ChatCompletions, &before, &edits), after);
+        let still = before.replace("true", "false");
+        assert_eq!(edited(Endpoint::ChatCompletions, &still, &edits), still, "not streamed");
+    }
+    let streamed = chat(r#","stream":true"#);
+    let expected = streamed.replacen('{', r#"{"stream_options":{"include_usage":true},"#, 1);
+    assert_eq!(edited(Endpoint::ChatCompletions, &streamed, &edits), expected);
+    let responses = r#"{"input":"x","model":"m","stream":true}"#;
+    assert_eq!(edited(Endpoint::Responses, responses, &edits), responses);
+}
+
+fn function(name: &str) -> String {
+    format!(r#"{{"type":"function","function":{{"name":"{name}"}}}}"#)
+}
+
+#[test]
+fn tools_leave_with_one_comma_each() {
+    let [a, b, c] = ["a", "b", "c"].map(function);
+    let tools = format!(r#","tools":[ {a} , {b} ,{c} ],"tool_choice":"auto""#);
+    let table = [
+        (vec![0], format!("[ {b} ,{c} ]")),
+        (vec![1], format!("[ {a} ,{c} ]")),
+        (vec![2], format!("[ {a} , {b} ]")),
+        (vec![0, 1], format!("[ {c} ]")),
+        (vec![2, 0], format!("[ {b} ]")),
+        (vec![1, 2, 1], format!("[ {a} ]")),
+    ];
+    for (drop_tools, left) in table {
+        let edits = Edits { drop_tools, ..Edits::default() };
+        let body = edited(Endpoint::ChatCompletions, &chat(&tools), &edits);
+        assert_eq!(body, chat(&format!(r#","tools":{left},"tool_choice":"auto""#)), "{edits:?}");
+    }
+}
+
+#[test]
+fn an_emptied_list_goes_whole_with_the_fields_that_choose_from_it() {
+    let (a, b) = (function("a"), function("b"));
+    let edits = Edits { drop_tools: vec![0, 1], ..Edits::default() };
+    let table = [
+        format!(r#","tools":[{a},{b}]"#),
+        format!(r#","tool_choice":"auto","tools":[{a},{b}] ,"parallel_tool_calls":true"#),
+    ];
+    for tools in table {
+        let body = edited(Endpoint::ChatCompletions, &chat(&tools), &edits);
+        assert_eq!(body, chat(""), "{tools}");
+    }
+    let first = format!(r#"{{"tools":[{a},{b}], "model":"m","messages":[{{"role":"user"}}]}}"#);
+    let body = edited(Endpoint::ChatCompletions, &first, &edits);
+    assert_eq!(body, r#"{"model":"m","messages":[{"role":"user"}]}"#);
+
+    let old =
+        r#","functions":[{"name":"o"}],"function_call":"auto","tool_choice":"none","tools":["#;
+    let both = format!("{old}{a}]");
+    let edits = Edits { drop_tools: vec![0], ..Edits::default() };
+    let body = edited(Endpoint::ChatCompletions, &chat(&both), &edits);
+    assert_eq!(body, chat(&format!(r#","tool_choice":"none","tools":[{a}]"#)));
+}
+
+#[test]
+fn tools_inside_namespaces_and_items_are_reached() {
+    let body = |tools: &str, late: &str| {
+        let input = format!(r#"[{{"type":"additional_tools","tools":[{late}]}}]"#);
+        format!(r#"{{"model":"m","input":{input}{tools},"tool_choice":"auto"}}"#)
+    };
+    let f = |name: &str| format!(r#"{{"type":"function","name":"{name}"}}"#);
+    let space = |inner: &str| format!(r#"{{"type":"namespace","name":"n","tools":[{inner}]}}"#);
+    let (a, b, c, late) = (f("a"), f("b"), f("c"), f("late"));
+    let whole = format!(r#","tools":[{},{c}]"#, space(&format!("{a},{b}")));
+    let before = body(&whole, &late);
+    // In the order of the body: late, a, b, c.
+    let table = [
+        (vec![1], body(&format!(r#","tools":[{},{c}]"#, space(&b)), &late)),
+        (vec![1, 2], body(&format!(r#","tools":[{c}]"#), &late)),
+        (vec![0], body(&whole, "")),
+        (vec![3], body(&format!(r#","tools":[{}]"#, space(&format!("{a},{b}"))), &late)),
+    ];
+    for (drop_tools, after) in table {
+        let edits = Edits { drop_tools, ..Edits::default() };
+        assert_eq!(edited(Endpoint::Responses, &before, &edits), after, "{edits:?}");
+    }
+    let edits = Edits { drop_tools: vec![0, 1, 2, 3], ..Edits::default() };
+    let nothing = body("", "").replace(r#","tool_choice":"auto""#, "");
+    assert_eq!(edited(Endpoint::Responses, &before, &edits), nothing);
+}
+
+#[test]
+fn all_edits_at_once() {
+    let tools = format!(r#"{{"tools":[{}],"#, function("a"));
+    let body = chat(r#","stream":true"#).replacen('{', &tools, 1);
+    let edits = Edits {
+        drop_tools: vec![0],
+        ask_usage: true,
+        model: Some("x"),
+        ..cap(3, Some(CapField::MaxTokens))
+    };
+    let after = edited(Endpoint::ChatCompletions, &body, &edits);
+    let inserted = r#"{"max_tokens":3,"stream_options":{"include_usage":true},"#;
+    let expected = chat(r#","stream":true"#).replace("\"m\"", "\"x\"").replacen("{ ", inserted, 1);
+    assert_eq!(after, expected);
+}

@@ -1,0 +1,47 @@
+//! What each provider protocol asks, streams, reports and refuses.
+//!
+//! Only this crate knows a protocol's JSON, headers and statuses. A body is never rebuilt: it is
+//! checked once and strictly ([`read`]), the few things that decisions need are noted with their
+//! places, and [`edit`] splices at those places; every other byte reaches the provider as it came.
+//! Answers pass the same way: [`Tap`] watches a stream go by and hands on the bytes it was given.
+//! Everything here is pure: bytes in, values out, linear time, no clock.
+//! It is the wrong place for what a request may do or cost; that is policy.
+#![warn(clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, reason = "a test that slices wrongly should fail loudly")
+)]
+
+mod ask;
+mod edit;
+mod image;
+mod judge;
+mod malformed;
+mod models;
+mod notice;
+mod openai;
+mod place;
+mod prompt;
+mod sse;
+mod standing;
+mod strict;
+mod tally;
+mod tap;
+mod text;
+mod usage;
+mod walk;
+
+pub use ask::{Ask, Cap, CapField, Extra, Tool, ToolList};
+pub use edit::{CapEdit, Edits, edit};
+pub use judge::{Judgement, judge, without_account};
+pub use malformed::{Malformed, MalformedKind};
+pub use models::model_json;
+pub use notice::{Limited, Notice, NoticeKind, Reply};
+pub use openai::dialect::openai_reply;
+pub use openai::{Endpoint, read};
+pub use place::{Place, text};
+pub use prompt::{Detail, FunctionShape, Image, Prompt, PropertyShape};
+pub use standing::{PolicyItem, QuotaUnit, Stands, standing_headers};
+pub use tap::{Tally, Tap};
+pub use text::answer_text;
+pub use usage::{Usage, usage_of};

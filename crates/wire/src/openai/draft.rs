@@ -1,0 +1,216 @@
+//! An ask in the making, and the fields that several endpoints share.
+
+use tollgate_units::Tokens;
+
+use super::field::{self, members};
+use super::{Endpoint, Seams, StreamOptions};
+use crate::walk::{Kind, Path, Value};
+use crate::{Ask, Cap, CapField, Extra, Malformed, Place, Prompt, Tool};
+
+/// What is known of a request so far.
+pub(super) struct Draft {
+    pub(super) endpoint: Endpoint,
+    model: Option<(String, Place)>,
+    stream: bool,
+    usage_asked: bool,
+    answers: u64,
+    caps: Vec<Cap>,
+    user: Option<String>,
+    seams: Seams,
+    /// How many prompts are answered.
+    pub(super) prompts: u64,
+    /// Whether the field that carries the input was there.
+    pub(super) has_input: bool,
+    pub(super) tools: Vec<Tool>,
+    pub(super) prompt: Prompt,
+    extras: Vec<Extra>,
+}
+
+impl Draft {
+    pub(super) fn new(endpoint: Endpoint, root: Value<'_>) -> Self {
+        let first = root.place().start.saturating_add(1);
+        Self {
+            endpoint,
+            model: None,
+            stream: false,
+            usage_asked: false,
+            answers: 1,
+            caps: Vec::new(),
+            user: None,
+            seams: Seams { first, stream_options: StreamOptions::Absent },
+            prompts: 1,
+            has_input: false,
+            tools: Vec::new(),
+            prompt: Prompt::default(),
+            extras: Vec::new(),
+        }
+    }
+
+    pub(super) fn finish(self, root: Value<'_>) -> Result<Ask, Malformed> {
+        let input = self.endpoint.input();
+        if !self.has_input {
+            return Err(Malformed::missing(root, &Path::ROOT, input, "the input"));
+        }
+        let (model, model_place) = self
+            .model
+            .or_else(|| self.endpoint.default_model())
+            .ok_or_else(|| Malformed::missing(root, &Path::ROOT, "model", "the name of a model"))?;
+        let generates = self.endpoint.generates();
+        Ok(Ask {
+            endpoint: self.endpoint,
+            model,
+            model_place,
+            stream: self.stream && generates,
+            answers: if generates { self.answers.saturating_mul(self.prompts) } else { 1 },
+            cap: least(&self.caps).or_else(|| self.endpoint.default_cap()),
+            caps: self.caps,
+            usage_asked: self.usage_asked,
+            tools: self.tools,
+            prompt: self.prompt,
+            extras: self.extras,
+            user: self.user,
+            seams: self.seams,
+        })
+    }
+
+    /// `model`
+    pub(super) fn model(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+        let null = value.is_null();
+        self.model = match self.endpoint.default_model() {
+            Some((name, _)) if null => Some((name, value.place())),
+            _ if value.kind() == Kind::String && value.place().len() > 2 => {
+                Some((value.text().into_owned(), value.place()))
+            }
+            _ => return Err(Malformed::wrong(value, path, "the name of a model")),
+        };
+        Ok(())
+    }
+
+    /// `stream`
+    pub(super) fn stream(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+        self.stream = field::flag(value, path)?;
+        Ok(())
+    }
+
+    /// `stream_options`
+    pub(super) fn stream_options(
+        &mut self,
+        value: Value<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Malformed> {
+        if value.is_null() {
+            self.seams.stream_options = StreamOptions::Null(value.place());
+            return Ok(());
+        }
+        let mut found = None;
+        let mut empty = true;
+        members(value, path, (&["include_usage"], "an object"), |key, value, path| {
+            empty = false;
+            if key == "include_usage" {
+                self.usage_asked = field::flag(value, path)?;
+                found = Some(value.place());
+            }
+            Ok(())
+        })?;
+        let first = value.place().start.saturating_add(1);
+        self.seams.stream_options = match found {
+            Some(place) => StreamOptions::Said(place),
+            None => StreamOptions::Silent { first, empty },
+        };
+        Ok(())
+    }
+
+    /// `user`
+    pub(super) fn user(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+        self.user = field::string(value, path)?.map(std::borrow::Cow::into_owned);
+        Ok(())
+    }
+
+    /// `service_tier`
+    pub(super) fn tier(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+        match field::string(value, path)?.as_deref() {
+            None | Some("auto" | "default") => {}
+            Some(tier) => self.add_extra(Extra::ServiceTier(tier.to_owned())),
+        }
+        Ok(())
+    }
+
+    /// `n` and `best_of`: the larger one decides.
+    pub(super) fn answers(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+        self.answers = self.answers.max(field::whole(value, path)?.unwrap_or(1));
+        Ok(())
+    }
+
+    /// A field that caps the output.
+    pub(super) fn cap(
+        &mut self,
+        cap: CapField,
+        value: Value<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Malformed> {
+        let most = field::whole(value, path)?.map(Tokens::new);
+        self.caps.push(Cap { field: cap, value: most, value_place: value.place() });
+        Ok(())
+    }
+
+    /// `modalities`
+    pub(super) fn modalities(
+        &mut self,
+        value: Value<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Malformed> {
+        if value.is_null() {
+            return Ok(());
+        }
+        field::items(value, path, "a list of modalities", |item, path| {
+            let modality = field::string(item, path)?.unwrap_or_default();
+            if modality != "text" {
+                self.add_extra(Extra::Modality(modality.into_owned()));
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// A string of the prompt, or `null`.
+    pub(super) fn counted(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+        match value.kind() {
+            Kind::String => self.prompt.add_text(value.place()),
+            Kind::Null => {}
+            _ => return Err(Malformed::wrong(value, path, "a string")),
+        }
+        Ok(())
+    }
+
+    /// Something that is not understood but may reach the model. Bare numbers and flags do not.
+    pub(super) fn unknown(&mut self, value: Value<'_>) {
+        if value.find_within(CARRIERS, |_, inner| is_base64(inner)).is_some() {
+            self.prompt.unseen = true;
+        } else if matches!(value.kind(), Kind::Array | Kind::Object | Kind::String) {
+            self.prompt.add_opaque(value.place());
+        }
+    }
+
+    pub(super) fn add_extra(&mut self, extra: Extra) {
+        if !self.extras.contains(&extra) {
+            self.extras.push(extra);
+        }
+    }
+}
+
+/// The fields that carry pictures, sound and files, in one API or another.
+const CARRIERS: &[&str] = &["b64_json", "data", "file_data", "image_url", "result", "url"];
+
+/// A string that is longer than words are and has only what base64 (or a data URL) has.
+fn is_base64(value: Value<'_>) -> bool {
+    let has = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=_-:;,.\\".contains(byte);
+    let inside = value.raw().strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    inside.is_some_and(|inside| inside.len() > WORD_BYTES_MAX && inside.iter().all(has))
+}
+
+/// What is longer than this, without a space, is no text.
+const WORD_BYTES_MAX: usize = 256;
+
+fn least(caps: &[Cap]) -> Option<Tokens> {
+    caps.iter().filter_map(|cap| cap.value).min()
+}

@@ -1,0 +1,224 @@
+//! Responses: input items. Whatever refers to something stored at the account is refused.
+
+use super::draft::Draft;
+use super::field::{self, items, members};
+use super::tools::{self, Form};
+use super::{image_part, stored};
+use crate::walk::{Kind, Path, Value};
+use crate::{Detail, Extra, Malformed, ToolList};
+
+/// `instructions`
+pub(super) fn instructions(
+    draft: &mut Draft,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    if !value.is_null() {
+        draft.prompt.messages = draft.prompt.messages.saturating_add(1);
+    }
+    draft.counted(value, path)
+}
+
+/// `input`
+pub(super) fn input(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    const EXPECTED: &str = "a string or a list of items; not empty";
+    draft.has_input = true;
+    if value.kind() == Kind::String && value.place().len() > 2 {
+        draft.prompt.messages = draft.prompt.messages.saturating_add(1);
+        return draft.counted(value, path);
+    }
+    if value.kind() != Kind::Array || value.items().next().is_none() {
+        return Err(Malformed::wrong(value, path, EXPECTED));
+    }
+    items(value, path, EXPECTED, |value, path| item(draft, value, path)).map(|_| ())
+}
+
+fn item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    let (mut kind, mut role, mut id) = (None, None, None);
+    members(value, path, (ITEM, "an item: an object"), |key, value, path| {
+        match key {
+            "type" => kind = field::string(value, path)?,
+            "role" => role = field::string(value, path)?,
+            "id" if !value.is_null() => id = Some(value),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    draft.prompt.messages = draft.prompt.messages.saturating_add(1);
+    match (kind.as_deref(), role, id) {
+        (Some("item_reference"), ..) | (None, None, Some(_)) => {
+            stored::refuse_id(id.unwrap_or(value), &path.key("id"))
+        }
+        (None | Some("message"), Some(_), _) => message(draft, value, path),
+        (None | Some("message"), None, _) => {
+            Err(Malformed::missing(value, path, "role", "who speaks"))
+        }
+        (Some(kind), ..) => other_item(draft, kind, value, path),
+    }
+}
+
+const ITEM: &[&str] = &[
+    "arguments",
+    "call_id",
+    "container_id",
+    "content",
+    "encrypted_content",
+    "id",
+    "input",
+    "name",
+    "output",
+    "role",
+    "summary",
+    "tools",
+    "type",
+];
+
+fn message(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    for member in value.members() {
+        let (key, value) = (member.key.text(), member.value);
+        match key.as_ref() {
+            "role" => draft.prompt.add_text(value.place()),
+            "content" => content(draft, value, &path.key("content"))?,
+            "id" | "phase" | "status" | "type" => {}
+            _ => draft.unknown(value),
+        }
+    }
+    Ok(())
+}
+
+/// Something a model or a tool did before, or tools that the conversation brings.
+fn other_item(
+    draft: &mut Draft,
+    kind: &str,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    match kind {
+        "function_call"
+        | "custom_tool_call"
+        | "function_call_output"
+        | "custom_tool_call_output" => known_item(draft, value, path),
+        "reasoning" | "compaction" | "compaction_summary" => {
+            // Reasoning comes back encrypted, or is found at the provider by the item's id: then
+            // it refers to what the account stores, and anybody could name it.
+            let encrypted = value.member("encrypted_content");
+            if encrypted.is_none_or(|content| content.is_null() || content.text().is_empty())
+                && let Some(id) = value.member("id")
+            {
+                stored::refuse_id(id, &path.key("id"))?;
+            }
+            draft.prompt.unseen = true;
+            known_item(draft, value, path)
+        }
+        "additional_tools" | "tool_search_output" => offered(draft, Form::Flat, value, path),
+        "mcp_list_tools" => offered(draft, Form::Listed, value, path),
+        _ => {
+            stored::refuse_within(value, path)?;
+            draft.prompt.unseen = true;
+            unknown_item(draft, value, path)
+        }
+    }
+}
+
+fn known_item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    for member in value.members() {
+        let (key, value) = (member.key.text(), member.value);
+        let path = path.key(&key);
+        match key.as_ref() {
+            "arguments" | "input" | "name" => draft.counted(value, &path)?,
+            "content" | "output" | "summary" => content(draft, value, &path)?,
+            "call_id" | "caller" | "encrypted_content" | "id" | "status" | "type" => {}
+            _ => draft.unknown(value),
+        }
+    }
+    Ok(())
+}
+
+/// An item of a kind not known here: its members count as they are written, its images as images.
+fn unknown_item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    for member in value.members() {
+        let (key, value) = (member.key.text(), member.value);
+        match key.as_ref() {
+            "output" => content(draft, value, &path.key("output"))?,
+            // The picture that an image generation made.
+            "encrypted_content" | "result" => {}
+            _ => draft.unknown(value),
+        }
+    }
+    Ok(())
+}
+
+fn offered(
+    draft: &mut Draft,
+    form: Form,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    match value.member("tools") {
+        Some(list) => tools::list(draft, (ToolList::Tools, form), list, &path.key("tools")),
+        None => Ok(()),
+    }
+}
+
+/// A string, a list of parts, or one part (a computer's screenshot).
+fn content(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    match value.kind() {
+        Kind::String | Kind::Null => draft.counted(value, path),
+        Kind::Object => part(draft, value, path),
+        Kind::Array => {
+            items(value, path, "parts", |item, path| part(draft, item, path)).map(|_| ())
+        }
+        Kind::Bool(_) | Kind::Number => {
+            Err(Malformed::wrong(value, path, "a string or a list of parts"))
+        }
+    }
+}
+
+/// A part of a message or of a tool's output.
+fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    let (mut kind, mut url, mut detail) = (None, None, Detail::Auto);
+    members(value, path, (PART, "a part: an object with a `type`"), |key, value, path| {
+        match key {
+            "type" => kind = Some(value),
+            "file_id" | "container_id" => stored::refuse_id(value, path)?,
+            "text" | "refusal" | "filename" => draft.counted(value, path)?,
+            "image_url" => url = field::string(value, path)?.map(|_| value),
+            "detail" => detail = image_part::detail_of(value, path)?,
+            "file_data" | "file_url" | "input_audio" => {}
+            _ => draft.unknown(value),
+        }
+        Ok(())
+    })?;
+    match field::name(kind, (value, path), "type")?.as_ref() {
+        "input_text" | "output_text" | "text" | "refusal" | "summary_text" | "reasoning_text" => {
+            Ok(())
+        }
+        "input_image" | "computer_screenshot" => {
+            image_part::add(draft, url, detail);
+            Ok(())
+        }
+        "input_audio" => {
+            draft.prompt.unseen = true;
+            draft.add_extra(Extra::Modality("audio".to_owned()));
+            Ok(())
+        }
+        _ => {
+            draft.prompt.unseen = true;
+            stored::refuse_within(value, path)
+        }
+    }
+}
+
+const PART: &[&str] = &[
+    "container_id",
+    "detail",
+    "file_data",
+    "file_id",
+    "file_url",
+    "filename",
+    "image_url",
+    "input_audio",
+    "refusal",
+    "text",
+    "type",
+];

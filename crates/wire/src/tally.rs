@@ -1,0 +1,187 @@
+//! What flowed through a stream: the provider's usage, or the raw events to count it from.
+//!
+//! A stream is hundreds of small events and almost none of them matters, so none is parsed that
+//! does not look as if it reported usage or an error. Inside a JSON string each quote is escaped,
+//! so `"usage"` with bare quotes can only be a key or a whole value, never something a model wrote.
+//! Events are kept as they came until usage is seen, and read only when somebody asks for the text.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::usage::{Report, of_counts};
+use crate::{Endpoint, Usage, sse, text};
+
+/// With more raw events than this, they are reduced to their text.
+const KEPT_BYTES_MAX: usize = 256 * 1024;
+
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
+
+/// What flowed through a stream.
+#[derive(Debug)]
+pub struct Tally {
+    /// The provider's word on usage; of several the last.
+    pub usage: Option<Usage>,
+    /// Whether the protocol's own end was seen.
+    pub done: bool,
+    /// Whether the stream broke off with an error event.
+    pub failed: bool,
+    /// How many events carried data.
+    pub events: u64,
+    endpoint: Endpoint,
+    /// Whole events as they came.
+    raw: Vec<u8>,
+    /// The text of events that came before those.
+    text: String,
+}
+
+impl Tally {
+    pub(crate) const fn new(endpoint: Endpoint) -> Self {
+        Self {
+            usage: None,
+            done: false,
+            failed: false,
+            events: 0,
+            endpoint,
+            raw: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    /// The generated text seen since the last call, and none once usage was seen.
+    pub fn take_text(&mut self) -> String {
+        self.reduce();
+        std::mem::take(&mut self.text)
+    }
+
+    /// How many bytes are kept for [`take_text`](Self::take_text).
+    pub const fn kept(&self) -> usize {
+        self.raw.len().saturating_add(self.text.len())
+    }
+
+    /// Looks at a whole event. True: it is the extra chunk that only reports usage.
+    pub(crate) fn see(&mut self, bytes: &[u8]) -> bool {
+        let event = sse::event(bytes);
+        let Some(data) = event.data else { return false };
+        self.events = self.events.saturating_add(1);
+        let data = data.trim_ascii();
+        if data == b"[DONE]" {
+            self.done = true;
+            return false;
+        }
+        self.named(event.name.unwrap_or_default());
+        let unnamed = event.name.is_none() && self.endpoint == Endpoint::Responses;
+        let only_usage = (unnamed || reports(data)) && self.read(data);
+        self.keep(bytes);
+        only_usage
+    }
+
+    /// Looks at the head and the tail of an event that was too long to hold.
+    pub(crate) fn see_long(&mut self, head: &[u8], tail: &[u8]) {
+        self.events = self.events.saturating_add(1);
+        let start = sse::event(head);
+        self.named(start.name.unwrap_or_default());
+        let kind = start.data.as_deref().and_then(kind_at_head);
+        self.named(kind.unwrap_or_default());
+        // Usage comes near the end of the longest events, after all the output.
+        let found = USAGE.find_iter(tail).filter_map(|at| {
+            let counts = after_colon(tail.get(at.saturating_add(7)..)?)?;
+            let mut values = serde_json::Deserializer::from_slice(counts).into_iter::<Value>();
+            of_counts(&values.next()?.ok()?)
+        });
+        if let Some(usage) = found.last() {
+            self.settle(usage);
+        }
+    }
+
+    /// An event by its name, which on responses is also its `type`.
+    fn named(&mut self, name: &[u8]) {
+        match name {
+            b"response.completed" | b"response.incomplete" => self.done = true,
+            b"response.failed" => (self.done, self.failed) = (true, true),
+            b"error" => self.failed = true,
+            _ => {}
+        }
+    }
+
+    /// Reads an event that may report something. True: it only reports usage.
+    fn read(&mut self, data: &[u8]) -> bool {
+        let Ok(chunk) = serde_json::from_slice::<Chunk>(data) else {
+            return false;
+        };
+        self.named(chunk.kind.as_str().unwrap_or_default().as_bytes());
+        self.failed |= !chunk.error.is_null();
+        let own = Report::new(chunk.usage, chunk.service_tier, chunk.x_groq);
+        let report = chunk.response.unwrap_or(own);
+        if let Some(usage) = report.usage() {
+            self.settle(usage);
+        }
+        report.usage.is_object() && chunk.choices.as_array().is_some_and(Vec::is_empty)
+    }
+
+    fn settle(&mut self, usage: Usage) {
+        self.usage = Some(usage);
+        self.raw = Vec::new();
+        self.text = String::new();
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.usage.is_some() {
+            return;
+        }
+        self.raw.extend_from_slice(bytes);
+        if self.raw.len() > KEPT_BYTES_MAX {
+            self.reduce();
+        }
+    }
+
+    fn reduce(&mut self) {
+        for event in sse::events(&self.raw) {
+            if let Some(data) = event.data {
+                text::add_event(&data, &mut self.text);
+            }
+        }
+        self.raw.clear();
+    }
+}
+
+/// What matters of an event; the rest is skipped.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Chunk {
+    choices: Value,
+    error: Value,
+    #[serde(rename = "type")]
+    kind: Value,
+    response: Option<Report>,
+    service_tier: Value,
+    usage: Value,
+    x_groq: Value,
+}
+
+/// Whether an event may report usage or an error.
+fn reports(data: &[u8]) -> bool {
+    let after = |at: usize| data.get(at.saturating_add(7)..).unwrap_or_default();
+    let has_usage = USAGE
+        .find_iter(data)
+        .any(|at| after_colon(after(at)).is_some_and(|value| value.starts_with(b"{")));
+    has_usage
+        || ERROR
+            .find_iter(data)
+            .any(|at| after_colon(after(at)).is_none_or(|value| !value.starts_with(b"null")))
+}
+
+/// What follows the colon, if one comes next.
+fn after_colon(rest: &[u8]) -> Option<&[u8]> {
+    Some(rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())
+}
+
+/// The `type` that a long event begins with.
+fn kind_at_head(data: &[u8]) -> Option<&[u8]> {
+    let rest = data.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start();
+    let value = after_colon(rest.strip_prefix(b"\"type\"")?)?.strip_prefix(b"\"")?;
+    value.split(|&byte| byte == b'"').next()
+}

@@ -1,0 +1,244 @@
+use super::*;
+use crate::Usage;
+
+const CHAT: Endpoint = Endpoint::ChatCompletions;
+const RESPONSES: Endpoint = Endpoint::Responses;
+const USAGE: &str =
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":2,\"completion_tokens\":1}}\n\n";
+const WORD: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+
+fn run(endpoint: Endpoint, hide: bool, packets: &[&[u8]]) -> (Vec<Bytes>, Tally) {
+    let (mut tap, mut out) = (Tap::new(endpoint, hide), VecDeque::new());
+    for packet in packets {
+        tap.push(Bytes::copy_from_slice(packet), &mut out);
+    }
+    tap.finish(&mut out);
+    (out.into(), tap.into_tally())
+}
+
+fn text_of(endpoint: Endpoint, stream: &str) -> String {
+    run(endpoint, true, &[stream.as_bytes()]).1.take_text()
+}
+
+fn counts(tally: &Tally) -> Option<(u64, u64)> {
+    tally.usage.as_ref().map(|usage: &Usage| (usage.input.get(), usage.output.get()))
+}
+
+#[test]
+fn a_packet_of_whole_events_goes_on_without_a_copy() {
+    let packet = Bytes::from(WORD.repeat(3));
+    let (mut tap, mut out) = (Tap::new(CHAT, true), VecDeque::new());
+    tap.push(packet.clone(), &mut out);
+    assert_eq!((out.len(), out[0].as_ptr(), out[0].len()), (1, packet.as_ptr(), packet.len()));
+}
+
+#[test]
+fn whole_events_do_not_wait_for_the_one_that_is_cut() {
+    let (mut tap, mut out) = (Tap::new(CHAT, true), VecDeque::new());
+    tap.push(Bytes::from(format!("{WORD}data: {{")), &mut out);
+    assert_eq!(out, [WORD]);
+    tap.push(Bytes::from("}\n"), &mut out);
+    assert_eq!(out.len(), 1, "half an event is held");
+    tap.push(Bytes::from(format!("\n{WORD}")), &mut out);
+    assert_eq!(out, [WORD, "data: {}\n\n", WORD]);
+}
+
+#[test]
+fn only_the_chunk_that_is_nothing_but_usage_is_hidden() {
+    let kept = [
+        WORD,
+        "data: {\"choices\":[],\"usage\":null}\n\n",
+        "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n",
+        "data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"prompt_tokens\":1}}\n\n",
+        "data: {\"usage\":{\"prompt_tokens\":1}}\n\n",
+        "data: {\"choices\":null,\"usage\":{\"prompt_tokens\":1}}\n\n",
+        "data: {\"choices\":[],\"usage\":[1]}\n\n",
+        "data: {\"choices\":[],\"x_groq\":{\"usage\":{\"prompt_tokens\":1}}}\n\n",
+        "data: {\"choices\":[],\"error\":{\"message\":\"x\"}}\n\n",
+        ": comment\n\n",
+    ];
+    for event in kept {
+        assert_eq!(run(CHAT, true, &[event.as_bytes()]).0, [event], "{event}");
+    }
+    let hidden = [
+        USAGE.to_owned(),
+        USAGE.replace("\":", "\" :\t"),
+        USAGE.replace('\n', "\r\n"),
+        USAGE.replace("data: ", ": note\ndata:"),
+        USAGE.trim_end().to_owned(),
+        "data: {\"choices\":[],\ndata: \"usage\":{}}\n\n".to_owned(),
+    ];
+    for event in hidden {
+        let stream = format!("{WORD}{event}");
+        assert_eq!(run(CHAT, true, &[stream.as_bytes()]).0.concat(), WORD.as_bytes(), "{event}");
+        let whole = run(CHAT, false, &[stream.as_bytes()]).0;
+        assert_eq!(whole.concat(), stream.as_bytes(), "asked for: {event}");
+    }
+}
+
+#[test]
+fn a_hidden_chunk_between_others_leaves_no_gap_and_no_rest() {
+    let stream = format!("{WORD}{USAGE}data: [DONE]\n\n");
+    let expected = format!("{WORD}data: [DONE]\n\n");
+    for end in ["\n", "\r\n", "\r"] {
+        let (stream, expected) = (stream.replace('\n', end), expected.replace('\n', end));
+        for at in 0..=stream.len() {
+            let (one, two) = stream.as_bytes().split_at(at);
+            let (out, tally) = run(CHAT, true, &[one, two]);
+            assert_eq!(out.concat(), expected.as_bytes(), "{end:?} {at}");
+            assert_eq!((counts(&tally), tally.done), (Some((2, 1)), true), "{end:?} {at}");
+        }
+    }
+}
+
+#[test]
+fn of_several_usages_the_last_wins() {
+    let running = |tokens| {
+        format!(
+            "data: {{\"choices\":[{{}}],\"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":{tokens}}}}}\n\n"
+        )
+    };
+    let stream = [running(1), running(2), running(3)].concat();
+    let (out, mut tally) = run(CHAT, true, &[stream.as_bytes()]);
+    assert_eq!((out.concat(), counts(&tally)), (stream.into_bytes(), Some((9, 3))));
+    assert_eq!((tally.take_text(), tally.kept()), (String::new(), 0));
+}
+
+#[test]
+fn text_is_taken_once_and_not_at_all_when_usage_is_known() {
+    let (mut tap, mut out) = (Tap::new(CHAT, true), VecDeque::new());
+    tap.push(Bytes::from(WORD.repeat(2)), &mut out);
+    assert_eq!(tap.tally().kept(), 2 * WORD.len());
+    assert_eq!(tap.tally_mut().take_text(), "aa");
+    tap.push(Bytes::from(WORD), &mut out);
+    assert_eq!((tap.tally_mut().take_text(), tap.tally().kept()), ("a".to_owned(), 0));
+    tap.push(Bytes::from(WORD), &mut out);
+    tap.push(Bytes::from(USAGE), &mut out);
+    tap.push(Bytes::from(WORD), &mut out);
+    assert_eq!((tap.tally_mut().take_text(), tap.tally().kept()), (String::new(), 0));
+}
+
+#[test]
+fn what_is_kept_is_bounded_by_the_text_in_it() {
+    let (mut tap, mut out) = (Tap::new(CHAT, true), VecDeque::new());
+    let packet = Bytes::from(WORD.repeat(1000));
+    for _ in 0..100 {
+        tap.push(packet.clone(), &mut out);
+    }
+    assert!(tap.tally().kept() < 256 * 1024 + 2 * packet.len() + 100_000);
+    assert_eq!(tap.tally_mut().take_text().len(), 100_000);
+}
+
+#[test]
+fn a_model_that_writes_about_usage_and_errors_is_not_believed() {
+    let said = r#"{\"usage\":{\"prompt_tokens\":9},\"choices\":[],\"error\":{}}"#;
+    let stream = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{said}\"}}}}]}}\n\n");
+    let (out, tally) = run(CHAT, true, &[stream.as_bytes()]);
+    assert_eq!(out, [stream]);
+    assert_eq!((counts(&tally), tally.failed), (None, false));
+}
+
+#[test]
+fn errors_and_ends_are_seen_in_every_form() {
+    let table = [
+        (CHAT, "data: [DONE]\n\n", true, false),
+        (CHAT, "data:[DONE]", true, false),
+        (CHAT, "data: {\"error\":{\"message\":\"x\"}}\n\n", false, true),
+        (CHAT, "data: {\"error\" : \"x\"}\n\n", false, true),
+        (CHAT, "data: {\"choices\":[{}],\"error\":{\"code\":502}}\n\n", false, true),
+        (CHAT, "data: {\"choices\":[],\"error\":null}\n\n", false, false),
+        (CHAT, "event: error\ndata: {}\n\n", false, true),
+        (CHAT, WORD, false, false),
+        (RESPONSES, "event: response.completed\ndata: {}\n\n", true, false),
+        (RESPONSES, "event: response.incomplete\ndata: {}\n\n", true, false),
+        (RESPONSES, "event: response.failed\ndata: {}\n\n", true, true),
+        (RESPONSES, "event: error\ndata: {}\n\n", false, true),
+        (RESPONSES, "data: {\"type\":\"response.completed\"}\n\n", true, false),
+        (RESPONSES, "data: {\"type\":\"response.failed\"}\n\n", true, true),
+        (RESPONSES, "data: {\"type\":\"error\"}\n\n", false, true),
+        (
+            RESPONSES,
+            "event: response.created\ndata: {\"response\":{\"error\":null}}\n\n",
+            false,
+            false,
+        ),
+    ];
+    for (endpoint, stream, done, failed) in table {
+        let (out, tally) = run(endpoint, true, &[stream.as_bytes()]);
+        assert_eq!((tally.done, tally.failed), (done, failed), "{stream}");
+        assert_eq!(out.concat(), stream.as_bytes());
+    }
+}
+
+/// An event of responses with `size` bytes of picture in it, and its usage after them.
+fn long(size: usize, named: bool) -> String {
+    let name = if named { "event: response.completed\n" } else { "" };
+    let picture = "QUJD".repeat(size / 4);
+    format!(
+        "{name}data: {{\"type\":\"response.completed\",\"response\":{{\"output\":[{{\"result\":\
+         \"{picture}\"}}],\"usage\":{{\"input_tokens\":7,\"output_tokens\":5}},\"user\":null}}}}\n\n"
+    )
+}
+
+#[test]
+fn an_event_over_a_megabyte_goes_on_as_it_comes_and_is_still_understood() {
+    for named in [true, false] {
+        let stream = format!("{}{}", long(3 * HELD_BYTES_MAX, named), WORD);
+        for size in [1 << 12, 1 << 16, (1 << 20) + 1, usize::MAX] {
+            let (mut tap, mut out) = (Tap::new(RESPONSES, true), VecDeque::new());
+            let mut held_most = 0;
+            for packet in stream.as_bytes().chunks(size) {
+                tap.push(Bytes::copy_from_slice(packet), &mut out);
+                let remembered = tap.long.as_ref().map_or(0, |long| long.tail.len());
+                held_most = held_most.max(tap.held.len()).max(remembered);
+            }
+            tap.finish(&mut out);
+            let sent: Vec<u8> = out.iter().flatten().copied().collect();
+            assert!(sent == stream.as_bytes(), "{size}");
+            assert!(held_most <= HELD_BYTES_MAX, "{held_most}");
+            let tally = tap.into_tally();
+            assert_eq!(
+                (counts(&tally), tally.done, tally.events),
+                (Some((7, 5)), true, 2),
+                "{size}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_event_just_under_the_bound_is_held_and_one_byte_more_is_not() {
+    for (size, is_held) in [(HELD_BYTES_MAX, true), (HELD_BYTES_MAX + 1, false)] {
+        let (mut tap, mut out) = (Tap::new(CHAT, true), VecDeque::new());
+        tap.push(Bytes::from(vec![b'x'; size]), &mut out);
+        assert_eq!((tap.held.is_empty(), out.is_empty()), (!is_held, is_held), "{size}");
+    }
+}
+
+#[test]
+fn a_long_event_cut_short_counts_as_one_event() {
+    let stream = long(2 * HELD_BYTES_MAX, true);
+    let cut = &stream.as_bytes()[..HELD_BYTES_MAX + 5];
+    let (out, tally) = run(RESPONSES, true, &[&cut[..100], &cut[100..]]);
+    assert_eq!(out.concat().len(), cut.len());
+    assert_eq!((counts(&tally), tally.events), (None, 1));
+}
+
+#[test]
+fn names_of_called_functions_and_text_count_on_responses() {
+    let stream = "event: response.output_item.added\n\
+                  data: {\"type\":\"response.output_item.added\",\"item\":{\"name\":\"find\"}}\n\n\
+                  event: response.function_call_arguments.delta\n\
+                  data: {\"type\":\"response.function_call_arguments.delta\",\"delta\":\"{}\"}\n\n";
+    assert_eq!(text_of(RESPONSES, stream), "find{}");
+}
+
+#[test]
+fn finishing_twice_sends_nothing_twice() {
+    let (mut tap, mut out) = (Tap::new(CHAT, true), VecDeque::new());
+    tap.push(Bytes::from("data: cut"), &mut out);
+    tap.finish(&mut out);
+    tap.finish(&mut out);
+    assert_eq!(out, ["data: cut"]);
+    assert_eq!(tap.tally().events, 1);
+}

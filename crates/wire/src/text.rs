@@ -1,0 +1,82 @@
+//! The text a model generated, for counting it where the provider did not.
+//!
+//! Everything that a provider bills as output and that is there to be seen: contents, refusals,
+//! reasoning, the names and arguments of calls. Sound and pictures are not text. What cannot be
+//! read is taken whole, which counts too much rather than nothing.
+
+use serde_json::Value;
+
+use crate::Endpoint;
+
+/// All generated text of a whole answer.
+pub fn answer_text(endpoint: Endpoint, body: &[u8]) -> String {
+    let Ok(answer) = serde_json::from_slice::<Value>(body) else {
+        return String::from_utf8_lossy(body).into_owned();
+    };
+    let mut text = String::new();
+    match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Completions => choices(&answer, &mut text),
+        Endpoint::Responses => {
+            for item in list(&answer, "output") {
+                output(item, &mut text);
+            }
+        }
+        Endpoint::Embeddings | Endpoint::Moderations => {}
+    }
+    text
+}
+
+/// The generated text of one event of a stream.
+pub(crate) fn add_event(data: &[u8], text: &mut String) {
+    let Ok(event) = serde_json::from_slice::<Value>(data) else {
+        return;
+    };
+    choices(&event, text);
+    let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
+    if kind.strip_suffix(".delta").is_some_and(|kind| !kind.ends_with("audio")) {
+        add(&event, &["delta"], text);
+    }
+    if kind == "response.output_item.added" {
+        add(event.get("item").unwrap_or(&Value::Null), &["name"], text);
+    }
+}
+
+/// Answers and chunks of chat completions and completions.
+fn choices(answer: &Value, text: &mut String) {
+    for choice in list(answer, "choices") {
+        add(choice, &["text"], text);
+        for message in ["delta", "message"].into_iter().filter_map(|name| choice.get(name)) {
+            add(message, &["reasoning_content", "reasoning", "content", "refusal"], text);
+            add(message.get("audio").unwrap_or(&Value::Null), &["transcript"], text);
+            add(message.get("function_call").unwrap_or(&Value::Null), CALL, text);
+            for call in list(message, "tool_calls") {
+                for kind in ["function", "custom"] {
+                    add(call.get(kind).unwrap_or(&Value::Null), CALL, text);
+                }
+            }
+        }
+    }
+}
+
+const CALL: &[&str] = &["name", "arguments", "input"];
+
+/// An output item of responses.
+fn output(item: &Value, text: &mut String) {
+    add(item, &["name", "arguments", "input", "code"], text);
+    for part in list(item, "content").iter().chain(list(item, "summary")) {
+        add(part, &["text", "refusal", "transcript"], text);
+    }
+}
+
+fn list<'a>(owner: &'a Value, name: &str) -> &'a [Value] {
+    owner.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn add(owner: &Value, names: &[&str], text: &mut String) {
+    for value in names.iter().filter_map(|name| owner.get(name)?.as_str()) {
+        text.push_str(value);
+    }
+}
+
+#[cfg(test)]
+mod tests;

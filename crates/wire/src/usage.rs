@@ -1,0 +1,102 @@
+//! What a request really used, by the provider's own word.
+//!
+//! Providers that speak this protocol disagree about details, so this reads generously: numbers
+//! that are missing or make no sense are none, and of two counts that contradict each other the
+//! larger output wins, because some leave reasoning out of `completion_tokens` but not out of the
+//! total.
+
+use serde::Deserialize;
+use serde_json::Value;
+use tollgate_units::Tokens;
+
+use crate::Endpoint;
+
+/// What was used: `input` and `output` are whole, the others say what part of them was what.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Usage {
+    /// Everything the model was given, cache reads and writes included.
+    pub input: Tokens,
+    /// The part of `input` that came from a cache.
+    pub cached_input: Tokens,
+    /// The part of `input` that was written to a cache.
+    pub cache_write: Tokens,
+    /// Everything the model produced, reasoning included.
+    pub output: Tokens,
+    /// The part of `output` that was reasoning.
+    pub reasoning: Tokens,
+    /// Whether the gateway counted, because the provider said nothing.
+    pub estimated: bool,
+    /// The service tier that served it, which sets the price.
+    pub service_tier: Option<String>,
+}
+
+/// The usage in a whole (not streamed) answer; none where the provider said nothing, which is
+/// always so for moderations.
+pub fn usage_of(endpoint: Endpoint, body: &[u8]) -> Option<Usage> {
+    if endpoint == Endpoint::Moderations {
+        return None;
+    }
+    let report: Report = serde_json::from_slice(body).ok()?;
+    report.usage()
+}
+
+/// The part of an answer, or of an event, that reports usage. `Value` takes whatever is there.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Report {
+    pub(crate) usage: Value,
+    service_tier: Value,
+    x_groq: Value,
+}
+
+impl Report {
+    pub(crate) const fn new(usage: Value, service_tier: Value, x_groq: Value) -> Self {
+        Self { usage, service_tier, x_groq }
+    }
+
+    /// What was used, if it says so.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        let usage = of_counts(&self.usage).or_else(|| of_counts(self.x_groq.get("usage")?))?;
+        Some(Usage { service_tier: self.service_tier.as_str().map(str::to_owned), ..usage })
+    }
+}
+
+/// What was used, from the `usage` object alone.
+pub(crate) fn of_counts(counts: &Value) -> Option<Usage> {
+    let input = first(counts, &["prompt_tokens", "input_tokens"]);
+    let said = first(counts, &["completion_tokens", "output_tokens"]);
+    if input.is_none() && said.is_none() {
+        return None;
+    }
+    let input = input.unwrap_or_default();
+    let total = first(counts, &["total_tokens"]).unwrap_or_default();
+    let output = said.unwrap_or_default().max(total.less(input));
+    let detail = |owners: [&str; 2], names: &[&str]| {
+        let found = owners.iter().find_map(|owner| first(counts.get(*owner)?, names));
+        found.or_else(|| first(counts, names)).unwrap_or_default()
+    };
+    let inputs = ["prompt_tokens_details", "input_tokens_details"];
+    let cached = detail(inputs, &["cached_tokens", "prompt_cache_hit_tokens"]).min(input);
+    let written = detail(inputs, &["cache_write_tokens"]).min(input.less(cached));
+    let outputs = ["completion_tokens_details", "output_tokens_details"];
+    Some(Usage {
+        input,
+        cached_input: cached,
+        cache_write: written,
+        output,
+        reasoning: detail(outputs, &["reasoning_tokens"]).min(output),
+        estimated: false,
+        service_tier: None,
+    })
+}
+
+/// More than any request uses: a larger number is a mistake.
+const SENSIBLE_MAX: u64 = 1 << 53;
+
+fn first(owner: &Value, names: &[&str]) -> Option<Tokens> {
+    let number = names.iter().find_map(|name| owner.get(name)?.as_u64())?;
+    (number <= SENSIBLE_MAX).then_some(Tokens::new(number))
+}
+
+#[cfg(test)]
+mod tests;
