@@ -1,0 +1,202 @@
+//! What a model's tokens cost: prices, and the two questions asked of them.
+//!
+//! Afterwards [`Tariff::cost`] is exact. Beforehand [`Tariff::bound`] is the most that any usage of
+//! that input can cost, because nobody knows yet what a cache will hold. Both are whole
+//! pico-dollars; the one rounding is `PicoUsd::to_nano`, at the very end. They are wrong where a
+//! provider charges for more than tokens (hosted tools, other service tiers): such a request has no
+//! price, and whoever asks must know that before.
+
+use tollgate_units::{MicroUsdPerMillion, PicoUsd, Tokens};
+use tollgate_wire::Usage;
+
+/// The prices of one model at one provider.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Tariff {
+    /// Input that was neither read from nor written to a cache.
+    pub input: MicroUsdPerMillion,
+    /// Input read from a cache. Absent: it costs what input costs.
+    pub cached_input: Option<MicroUsdPerMillion>,
+    /// Input written to a cache. Absent: it costs what input costs.
+    pub cache_write: Option<MicroUsdPerMillion>,
+    /// Output, reasoning included.
+    pub output: MicroUsdPerMillion,
+    /// Other prices for the whole of a request whose input is long.
+    pub long_context: Option<LongContext>,
+}
+
+/// Prices that hold for the whole of a request once its input is longer than a threshold.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LongContext {
+    /// Input of more than this many tokens is long.
+    pub above: Tokens,
+    /// Input that was neither read from nor written to a cache.
+    pub input: MicroUsdPerMillion,
+    /// Input read from a cache. Absent: it costs what input costs.
+    pub cached_input: Option<MicroUsdPerMillion>,
+    /// Input written to a cache. Absent: it costs what input costs.
+    pub cache_write: Option<MicroUsdPerMillion>,
+    /// Output, reasoning included.
+    pub output: MicroUsdPerMillion,
+}
+
+impl Tariff {
+    /// What `usage` cost, exactly. A part cannot be larger than the whole: cache counts beyond the
+    /// input are a provider's mistake, and nobody pays for it.
+    pub fn cost(&self, usage: &Usage) -> PicoUsd {
+        let prices = self.prices(usage.input);
+        let cached = usage.cached_input.min(usage.input);
+        let rest = usage.input.less(cached);
+        let written = usage.cache_write.min(rest);
+        prices
+            .input
+            .of(rest.less(written))
+            .plus(prices.cached_input.of(cached))
+            .plus(prices.cache_write.of(written))
+            .plus(prices.output.of(usage.output))
+    }
+
+    /// The most that `input` tokens can cost, and the most that each token of output can.
+    ///
+    /// Never below [`Tariff::cost`] of a usage with this input.
+    pub fn bound(&self, input: Tokens) -> (PicoUsd, MicroUsdPerMillion) {
+        let prices = self.prices(input);
+        let dearest = prices.input.max(prices.cached_input).max(prices.cache_write);
+        (dearest.of(input), prices.output)
+    }
+
+    /// The prices in force for a request with `input` tokens.
+    fn prices(&self, input: Tokens) -> Prices {
+        match &self.long_context {
+            Some(long) if input > long.above => Prices {
+                input: long.input,
+                cached_input: long.cached_input.unwrap_or(long.input),
+                cache_write: long.cache_write.unwrap_or(long.input),
+                output: long.output,
+            },
+            Some(_) | None => Prices {
+                input: self.input,
+                cached_input: self.cached_input.unwrap_or(self.input),
+                cache_write: self.cache_write.unwrap_or(self.input),
+                output: self.output,
+            },
+        }
+    }
+}
+
+/// Four prices, none absent.
+struct Prices {
+    input: MicroUsdPerMillion,
+    cached_input: MicroUsdPerMillion,
+    cache_write: MicroUsdPerMillion,
+    output: MicroUsdPerMillion,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn usage(input: u64, cached_input: u64, cache_write: u64, output: u64) -> Usage {
+        Usage {
+            input: Tokens::new(input),
+            cached_input: Tokens::new(cached_input),
+            cache_write: Tokens::new(cache_write),
+            output: Tokens::new(output),
+            ..Usage::default()
+        }
+    }
+
+    fn tariff(prices: [u64; 4]) -> Tariff {
+        let [input, cached_input, cache_write, output] = prices.map(MicroUsdPerMillion::new);
+        Tariff {
+            input,
+            cached_input: Some(cached_input),
+            cache_write: Some(cache_write),
+            output,
+            long_context: None,
+        }
+    }
+
+    #[test]
+    fn each_kind_of_token_has_its_price() {
+        let tariff = tariff([2_000_000, 200_000, 2_500_000, 10_000_000]);
+        // 500 at $2, 400 at $0.20, 100 at $2.50, 10 at $10 for a million.
+        let expected = 500 * 2_000_000 + 400 * 200_000 + 100 * 2_500_000 + 10 * 10_000_000;
+        assert_eq!(tariff.cost(&usage(1000, 400, 100, 10)), PicoUsd::new(expected));
+    }
+
+    #[test]
+    fn without_a_cache_price_cached_input_costs_what_input_costs() {
+        let tariff = Tariff {
+            input: MicroUsdPerMillion::new(3),
+            output: MicroUsdPerMillion::new(5),
+            ..Tariff::default()
+        };
+        assert_eq!(tariff.cost(&usage(10, 4, 6, 2)), PicoUsd::new(40));
+    }
+
+    #[test]
+    fn one_token_above_the_threshold_prices_the_whole_request_anew() {
+        let tariff = Tariff {
+            long_context: Some(LongContext {
+                above: Tokens::new(200_000),
+                input: MicroUsdPerMillion::new(2_500_000),
+                output: MicroUsdPerMillion::new(15_000_000),
+                ..LongContext::default()
+            }),
+            ..tariff([1_250_000, 125_000, 1_250_000, 10_000_000])
+        };
+        let at = tariff.cost(&usage(200_000, 0, 0, 1));
+        assert_eq!(at, PicoUsd::new(200_000 * 1_250_000 + 10_000_000));
+        let above = tariff.cost(&usage(200_001, 200_001, 0, 1));
+        assert_eq!(above, PicoUsd::new(200_001 * 2_500_000 + 15_000_000));
+    }
+
+    fn any_tariff() -> impl Strategy<Value = Tariff> {
+        let price = || (0..=u64::MAX).prop_map(MicroUsdPerMillion::new);
+        let prices =
+            || (price(), proptest::option::of(price()), proptest::option::of(price()), price());
+        let long = (0..2_000_u64, prices()).prop_map(|(above, (input, cached, write, output))| {
+            LongContext {
+                above: Tokens::new(above),
+                input,
+                cached_input: cached,
+                cache_write: write,
+                output,
+            }
+        });
+        (prices(), proptest::option::of(long)).prop_map(
+            |((input, cached_input, cache_write, output), long_context)| Tariff {
+                input,
+                cached_input,
+                cache_write,
+                output,
+                long_context,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn no_usage_costs_more_than_the_bound_for_its_input(
+            tariff in any_tariff(),
+            input in 0..4_000_u64,
+            cached in 0..5_000_u64,
+            written in 0..5_000_u64,
+            output in 0..5_000_u64,
+        ) {
+            let (at_worst, each) = tariff.bound(Tokens::new(input));
+            let bound = at_worst.plus(each.of(Tokens::new(output)));
+            prop_assert!(tariff.cost(&usage(input, cached, written, output)) <= bound);
+        }
+
+        #[test]
+        fn the_bound_is_reached_by_some_usage(tariff in any_tariff(), input in 0..4_000_u64) {
+            let kinds = [(0, 0), (input, 0), (0, input)];
+            let usages = kinds.map(|(cached, written)| usage(input, cached, written, 0));
+            let dearest = usages.iter().map(|usage| tariff.cost(usage)).max();
+            prop_assert_eq!(dearest, Some(tariff.bound(Tokens::new(input)).0));
+        }
+    }
+}
