@@ -1,0 +1,196 @@
+//! Files that are right, and what they come to.
+
+use std::path::PathBuf;
+
+use secrecy::ExposeSecret as _;
+use tollgate_policy::{KeyDigest, OnDisconnect, OnForbiddenTool};
+use tollgate_units::{MicroUsdPerMillion, Span, Tokens};
+
+use super::{OPENAI, REST, environment, read};
+use crate::{Config, Data, Source, TlsFiles, built_in, in_words, load};
+
+fn right(text: &str) -> Config {
+    read(text).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+/// The documented example, as far as this version acts on it.
+const DOCUMENTED: &str = include_str!("documented.yaml");
+
+#[test]
+fn the_documented_example_is_read() {
+    let config = right(DOCUMENTED);
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.data, Data::File(PathBuf::from("./tollgate.db")));
+    assert_eq!(config.max_body, 32_000_000);
+    assert_eq!(config.timeouts.first_byte, Span::from_secs(120));
+    let key = config.admin_token.as_ref().map(|token| token.expose_secret().to_owned());
+    assert_eq!(key.as_deref(), Some("tg-admin-secret-0123456789"));
+    assert_eq!(config.source, Source::File(PathBuf::from("tollgate.yaml")));
+
+    let [openai, local] = &config.upstreams[..] else { panic!("{:?}", config.upstreams) };
+    assert_eq!(openai.base_url, "https://api.openai.com/v1");
+    assert!(openai.api_key.is_some() && local.api_key.is_none());
+    assert_eq!(local.base_url, "http://127.0.0.1:8000/v1");
+
+    let settings = &config.settings;
+    assert!(settings.providers[0].is_openai && !settings.providers[1].is_openai);
+    assert_eq!(settings.providers[0].on_disconnect, OnDisconnect::Cancel);
+    assert_eq!(settings.providers[1].on_disconnect, OnDisconnect::Unknown);
+    assert!(!settings.providers[1].include_usage);
+    assert_eq!(settings.models[1].serve[1].provider, "local");
+    let (name, tariff) = &settings.prices[0];
+    assert_eq!(name, "local/llama-3");
+    assert_eq!(tariff.cached_input, Some(MicroUsdPerMillion::new(50_000)));
+    assert_eq!(settings.unpriced.as_ref().map(|t| t.output.get()), Some(20_000_000));
+
+    let pro = &settings.tiers[2];
+    let limits: Vec<String> = pro.limits.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        limits,
+        [
+            "60 requests per minute per user",
+            "100 tokens per second, burst 10k, per user",
+            "500k tokens per day per user",
+            "$25 per month per team",
+        ]
+    );
+    assert_eq!(pro.guardrails.max_output_tokens, Some(Tokens::new(8_000)));
+    assert_eq!(settings.guardrails.tools.as_deref().map(<[_]>::len), Some(2));
+    assert_eq!(settings.guardrails.on_forbidden_tool, Some(OnForbiddenTool::Reject));
+    let web = &settings.keys[0];
+    assert_eq!(web.digest, KeyDigest::of("tg-web-secret-0123456789"));
+    assert_eq!((web.tier.as_str(), web.team.as_deref()), ("pro", Some("acme")));
+    assert_eq!(web.limits.len(), 1);
+}
+
+#[test]
+fn what_is_not_said_is_the_documented_default() {
+    let config = right(&format!("{OPENAI}{REST}"));
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.admin.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.data, Data::File(PathBuf::from("./tollgate.db")));
+    assert_eq!(config.max_body, 32_000_000);
+    assert_eq!(config.settings.min_output_tokens, Tokens::new(16));
+    let timeouts = config.timeouts;
+    let spans = [timeouts.header, timeouts.body, timeouts.first_byte, timeouts.idle];
+    assert_eq!(spans, [10, 30, 120, 60].map(Span::from_secs));
+    assert!(config.admin_token.is_none() && config.tls.is_none());
+}
+
+#[test]
+fn values_are_read_as_people_write_them() {
+    let config = right(&format!(
+        "listen: '[::1]:8443'
+admin: 127.0.0.1:0
+data: ':memory:'
+max_body: 1MiB
+min_output_tokens: 1k
+timeouts: {{header: 500ms, idle: 2m}}
+tls: {{cert: tls/cert.pem, key: /etc/key.pem}}
+providers:
+  other.one: {{kind: openai, base_url: '${{LOCAL_URL}}', on_disconnect: cancel,
+              output_cap_field: max_tokens}}
+  openai: {{api_key: '${{OPENAI_API_KEY}}'}}
+prices:
+  other.one/org/model: {{input: 0.000001, output: $15}}
+{REST}"
+    ));
+    assert_eq!(config.listen.to_string(), "[::1]:8443");
+    assert_eq!(config.data, Data::Memory);
+    assert_eq!(config.max_body, 1 << 20);
+    assert_eq!(config.timeouts.header, Span::from_millis(500));
+    assert_eq!(config.timeouts.idle, Span::from_secs(120));
+    let tls = TlsFiles { cert: "tls/cert.pem".into(), key: "/etc/key.pem".into() };
+    assert_eq!(config.tls, Some(tls));
+    assert_eq!(config.upstreams[0].base_url, "http://127.0.0.1:8000/v1");
+    assert_eq!(config.settings.providers[0].on_disconnect, OnDisconnect::Cancel);
+    assert_eq!(config.settings.min_output_tokens, Tokens::new(1_000));
+    assert_eq!(config.settings.prices[0].0, "other.one/org/model");
+    assert_eq!(config.settings.prices[0].1.input, MicroUsdPerMillion::new(1));
+    assert_eq!(config.settings.prices[0].1.output, MicroUsdPerMillion::new(15_000_000));
+}
+
+#[test]
+fn secret_files_are_beside_the_file_and_lose_their_line_end() {
+    let folder = std::env::temp_dir().join(format!("tollgate-config-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("openai.key"), "sk-from-a-file-0123\r\n").expect("a file");
+    let path = folder.join("tollgate.yaml");
+    let text = format!("providers: {{openai: {{api_key: '${{file:openai.key}}'}}}}\n{REST}");
+    std::fs::write(&path, text).expect("a file");
+    let config = load(&path, &environment);
+    let missing = load(&folder.join("missing.yaml"), &environment);
+    std::fs::remove_dir_all(&folder).expect("removed");
+    let config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let key = config.upstreams[0].api_key.as_ref().map(|key| key.expose_secret().to_owned());
+    assert_eq!(key.as_deref(), Some("sk-from-a-file-0123"));
+    let missing = missing.map(|_| ()).map_err(|mistakes| mistakes.to_string());
+    assert!(missing.is_err_and(|shown| shown.contains("missing.yaml: cannot be read")));
+}
+
+#[test]
+fn the_example_file_needs_a_provider_key_and_nothing_else() {
+    let text = include_str!("../../../../examples/tollgate.yaml");
+    let config = right(text);
+    assert!(config.settings.tiers.iter().any(|tier| tier.name == "anonymous"));
+    let words = in_words(&config);
+    assert!(!words.contains("Warnings"), "{words}");
+    // With the part that is commented out.
+    let keys = text.find("# keys:").expect("the commented keys");
+    let uncommented = text[keys..].lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
+    let all: Vec<&str> = text[..keys].lines().chain(uncommented).collect();
+    assert_eq!(right(&all.join("\n")).settings.keys.len(), 1);
+}
+
+#[test]
+fn without_a_file_the_environment_decides() {
+    assert!(built_in(&|_| None).is_none());
+    assert!(built_in(&|name| (name == "OPENAI_API_KEY").then(|| " ".to_owned())).is_none());
+    let config = built_in(&|_| Some("sk-secret-0123456789".to_owned())).expect("a configuration");
+    assert!(config.listen.ip().is_loopback() && config.admin.ip().is_loopback());
+    let ignored = vec!["ANTHROPIC_API_KEY".to_owned(), "COHERE_API_KEY".to_owned()];
+    assert_eq!(config.source, Source::BuiltIn { ignored });
+    assert_eq!(config.settings.tiers[0].limits.len(), crate::built_in::LIMITS.len());
+    let prices = tollgate_tokens::PriceBook::built_in();
+    for model in crate::built_in::MODELS {
+        let provider = prices.facts(model).map(|facts| facts.provider);
+        assert_eq!(provider, Some("openai"), "{model}");
+        assert!(prices.tariff("openai", model).is_some(), "{model}");
+    }
+    assert!(!in_words(&config).contains("Warnings"), "{}", in_words(&config));
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let config = right(DOCUMENTED);
+    let shown = format!("{config:?}\n{config:#?}\n{}", in_words(&config));
+    for name in ["OPENAI_API_KEY", "WEB_KEY", "ADMIN"] {
+        let secret = environment(name).expect("a variable");
+        assert!(!shown.contains(&secret), "{name}");
+    }
+    let digest = KeyDigest::of("tg-web-secret-0123456789").to_string();
+    assert!(!shown.contains(&digest));
+}
+
+#[test]
+fn check_says_what_each_caller_may_do() {
+    assert_eq!(in_words(&right(DOCUMENTED)), include_str!("documented.txt"));
+}
+
+#[test]
+fn check_warns_of_what_is_probably_not_meant() {
+    let config = right(
+        "listen: 0.0.0.0:8080
+providers:
+  far: {kind: openai, base_url: http://llm.example.com/v1, api_key: '${OPENAI_API_KEY}'}
+models: {llama: {serve: [far/llama]}, gpt-4o: {serve: [far/gpt-4o]}}
+tiers:
+  anonymous:
+    models: ['*']
+    limits: [500 tokens per day, 0 requests per minute per ip, $0.0001 per day]
+",
+    );
+    let words = in_words(&config);
+    let warnings = words.split("Warnings\n").nth(1).unwrap_or_default();
+    assert_eq!(warnings, include_str!("warnings.txt"), "{warnings}");
+}

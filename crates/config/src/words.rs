@@ -1,0 +1,251 @@
+//! What a configuration lets whom do, in words: the answer of `tollgate check`.
+//!
+//! Warnings are what is allowed and probably not meant. They are wrong about requests that are
+//! unlike the ordinary one they reckon with.
+
+use core::fmt::{self, Write as _};
+use std::collections::BTreeSet;
+
+use tollgate_policy::{
+    ANONYMOUS, Guardrails, KeySettings, Limit, Measure, OnForbiddenTool, TierSettings, Unit,
+};
+use tollgate_tokens::{PriceBook, Tariff};
+use tollgate_units::{Amount, NanoUsd, Tokens};
+
+use crate::names::matching;
+use crate::values::{host_of, is_loopback};
+use crate::{Config, Data, Source};
+
+/// What each caller may do, and what about it is odd.
+pub fn in_words(config: &Config) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut text, config);
+    text
+}
+
+fn write(text: &mut String, config: &Config) -> fmt::Result {
+    let settings = &config.settings;
+    write_start(text, config)?;
+    for tier in &settings.tiers {
+        if tier.name == ANONYMOUS {
+            writeln!(text, "\nWhoever has no key (tier {ANONYMOUS})")?;
+        } else {
+            writeln!(text, "\nTier {}", tier.name)?;
+        }
+        let models = models_of(config, tier);
+        line(text, "models", &models_in_words(tier, &models))?;
+        limits(text, &tier.limits)?;
+        guardrails(text, &settings.guardrails.and(&tier.guardrails))?;
+    }
+    if !settings.limits.is_empty() {
+        writeln!(text, "\nEverybody together")?;
+        limits(text, &settings.limits)?;
+    }
+    for key in &settings.keys {
+        write_key(text, key)?;
+    }
+    let warnings = warnings(config);
+    if !warnings.is_empty() {
+        writeln!(text, "\nWarnings")?;
+    }
+    warnings.iter().try_for_each(|warning| writeln!(text, "  {warning}"))
+}
+
+fn write_start(text: &mut String, config: &Config) -> fmt::Result {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    write!(text, "Callers use {scheme}://{}, the admin plane is {}.", config.listen, config.admin)?;
+    match &config.data {
+        Data::File(path) => write!(text, " What is used is kept in {}.", path.display())?,
+        Data::Memory => write!(text, " What is used is forgotten at a restart.")?,
+    }
+    let is_open = config.settings.tiers.iter().any(|tier| tier.name == ANONYMOUS);
+    text.push_str(if is_open { "\n" } else { " A key is required.\n" });
+    if let Source::BuiltIn { ignored } = &config.source {
+        writeln!(text, "There is no configuration file: this is the built-in policy.")?;
+        for name in ignored {
+            writeln!(
+                text,
+                "{name} is set, and its provider is not supported by this version yet."
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn write_key(text: &mut String, key: &KeySettings) -> fmt::Result {
+    let owners =
+        [("team", &key.team), ("user", &key.user), ("project", &key.project), ("org", &key.org)];
+    write!(text, "\nKey {}: tier {}", key.name, key.tier)?;
+    for (kind, owner) in owners {
+        if let Some(owner) = owner {
+            write!(text, ", {kind} {owner}")?;
+        }
+    }
+    text.push('\n');
+    if let Some(models) = &key.models {
+        line(text, "models", &format!("{}, as far as its tier allows", models.join(", ")))?;
+    }
+    if !key.limits.is_empty() {
+        limits(text, &key.limits)?;
+    }
+    guardrails(text, &key.guardrails)
+}
+
+fn models_in_words(tier: &TierSettings, models: &[String]) -> String {
+    let direct =
+        tier.models.iter().filter(|pattern| pattern.contains('/') && !models.contains(pattern));
+    let direct = direct.map(|pattern| format!("{pattern} directly"));
+    let all: Vec<String> = models.iter().cloned().chain(direct).collect();
+    all.join(", ")
+}
+
+fn limits(text: &mut String, limits: &[Limit]) -> fmt::Result {
+    if limits.is_empty() {
+        return line(text, "limits", "none of its own");
+    }
+    for (at, limit) in limits.iter().enumerate() {
+        line(text, if at == 0 { "limits" } else { "" }, &limit.to_string())?;
+    }
+    Ok(())
+}
+
+fn guardrails(text: &mut String, guardrails: &Guardrails) -> fmt::Result {
+    let mut said = Vec::new();
+    if let Some(most) = guardrails.max_input_tokens {
+        said.push(format!("a prompt of more than {} is refused", count(most)));
+    }
+    if let Some(most) = guardrails.max_output_tokens {
+        said.push(format!("an answer has at most {}", count(most)));
+    }
+    if let Some(tools) = &guardrails.tools {
+        let listed = if tools.is_empty() { "none".to_owned() } else { tools.join(", ") };
+        said.push(match guardrails.on_forbidden_tool {
+            Some(OnForbiddenTool::Strip) => format!("tools other than {listed} are taken out"),
+            Some(OnForbiddenTool::Reject) | None => {
+                format!("tools other than {listed} are refused")
+            }
+        });
+    }
+    if said.is_empty() { Ok(()) } else { line(text, "bounds", &said.join("; ")) }
+}
+
+fn count(tokens: Tokens) -> String {
+    amount(Unit::Tokens, Amount::new(tokens.get()))
+}
+
+/// `32k tokens` or `$0.25`, as a limit says it.
+fn amount(unit: Unit, amount: Amount) -> String {
+    let (name, subjects, measure) = (None, Vec::new(), Measure::Total);
+    Limit { name, unit, amount, measure, subjects, shadow: false }.to_string()
+}
+
+fn line(text: &mut String, label: &str, value: &str) -> fmt::Result {
+    writeln!(text, "  {label:<7} {value}")
+}
+
+/// The configured models that a tier's list allows.
+fn models_of(config: &Config, tier: &TierSettings) -> Vec<String> {
+    let models = config.settings.models.iter().map(|model| &*model.name);
+    let patterns: Vec<&str> = tier.models.iter().map(String::as_str).collect();
+    matching(models, &patterns)
+}
+
+fn warnings(config: &Config) -> Vec<String> {
+    let settings = &config.settings;
+    let book = PriceBook::built_in().with(settings.prices.clone(), settings.unpriced.clone());
+    let mut warnings = reach(config);
+    for tier in &settings.tiers {
+        let models = models_of(config, tier);
+        let (priced, unpriced) =
+            tariffs(config, &book, &models.iter().map(String::as_str).collect());
+        let keys = settings.keys.iter().filter(|key| key.tier == tier.name);
+        let keys = keys.flat_map(|key| &key.limits);
+        let applied: Vec<&Limit> = tier.limits.iter().chain(keys).chain(&settings.limits).collect();
+        let money = applied.iter().find(|limit| limit.unit == Unit::Cost && !limit.shadow);
+        if let Some(limit) = money.filter(|_| !unpriced.is_empty()) {
+            let (name, models) = (&tier.name, unpriced.join(", "));
+            warnings.push(format!(
+                "tier {name}: \"{limit}\" applies, and without a price these are refused: {models}"
+            ));
+        }
+        for limit in applied.iter().filter(|limit| !limit.shadow) {
+            let too_small = smallness(limit, &priced);
+            warnings
+                .extend(too_small.map(|what| format!("tier {}: \"{limit}\" {what}", tier.name)));
+        }
+    }
+    warnings
+}
+
+/// Who can reach what without being stopped.
+fn reach(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let is_open = config.settings.tiers.iter().any(|tier| tier.name == ANONYMOUS);
+    let is_local = config.listen.ip().is_loopback();
+    if is_open && !is_local {
+        warnings.push(format!("whoever can reach {} may call without a key", config.listen));
+    }
+    if config.tls.is_none() && !is_local {
+        warnings.push(format!(
+            "keys reach {} unencrypted, unless a proxy before it does TLS",
+            config.listen
+        ));
+    }
+    for upstream in &config.upstreams {
+        let is_plain = upstream.base_url.starts_with("http://") && upstream.api_key.is_some();
+        if is_plain && !host_of(&upstream.base_url).is_some_and(is_loopback) {
+            warnings.push(format!("provider {}: its key leaves unencrypted", upstream.name));
+        }
+    }
+    warnings
+}
+
+/// The prices of `models`, and the routes that have none.
+fn tariffs(
+    config: &Config,
+    book: &PriceBook,
+    models: &BTreeSet<&str>,
+) -> (Vec<Tariff>, Vec<String>) {
+    let served = config.settings.models.iter().filter(|model| models.contains(&*model.name));
+    let mut priced = Vec::new();
+    let mut unpriced = Vec::new();
+    for route in served.flat_map(|model| &model.serve) {
+        match book.tariff(&route.provider, &route.model) {
+            Some(tariff) => priced.push(tariff.clone()),
+            None => unpriced.push(format!("{}/{}", route.provider, route.model)),
+        }
+    }
+    (priced, unpriced)
+}
+
+/// Why `limit` will stop more than it is probably meant to.
+fn smallness(limit: &Limit, tariffs: &[Tariff]) -> Option<String> {
+    if limit.amount == Amount::ZERO {
+        return Some("refuses every request".to_owned());
+    }
+    let room = match limit.measure {
+        Measure::Bucket { burst, .. } => burst,
+        _ => limit.amount,
+    };
+    let ordinary = match limit.unit {
+        Unit::Tokens => INPUT.plus(OUTPUT).get(),
+        Unit::InputTokens => INPUT.get(),
+        Unit::OutputTokens => OUTPUT.get(),
+        Unit::Cost => tariffs.iter().map(ordinary_cost).min().map_or(0, NanoUsd::get),
+        Unit::Concurrency | Unit::Requests | Unit::Streams => 1,
+        Unit::Steps | Unit::ToolCalls => 0,
+    };
+    let ordinary = Amount::new(ordinary);
+    let shown = amount(limit.unit, ordinary);
+    (room < ordinary).then(|| format!("is smaller than one ordinary request ({shown})"))
+}
+
+fn ordinary_cost(tariff: &Tariff) -> NanoUsd {
+    let (input, each) = tariff.bound(INPUT);
+    input.plus(each.of(OUTPUT)).to_nano()
+}
+
+/// What one ordinary request puts in and gets out.
+const INPUT: Tokens = Tokens::new(500);
+const OUTPUT: Tokens = Tokens::new(500);

@@ -1,0 +1,90 @@
+//! What a request may do at all, before anything is counted: the cheap refusals come first.
+
+use std::sync::Arc;
+
+use tollgate_wire::{Ask, Endpoint};
+
+use crate::Unit;
+use crate::policy::{BoundLimit, Model, Policy};
+use crate::principal::Caller;
+use crate::refusal::Refusal;
+use crate::settings::Guardrails;
+
+/// A request that may be made, and the ways that are open to it; not yet weighed.
+#[derive(Debug)]
+pub struct Options {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) caller: Caller,
+    pub(crate) ask: Ask,
+    pub(crate) model: Arc<Model>,
+    pub(crate) limits: Arc<[Arc<BoundLimit>]>,
+    pub(crate) guardrails: Guardrails,
+    pub(crate) strip: Vec<usize>,
+}
+
+/// How well a prompt must be counted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Need {
+    /// Not at all: no limit and no guardrail looks at tokens or money.
+    Nothing,
+    /// Only against a guardrail: an upper bound will do where it is low enough.
+    AtMost(tollgate_units::Tokens),
+    /// As exactly as the model allows: token or money limits apply.
+    Exact,
+}
+
+impl Policy {
+    /// Whether `caller` may make this request, and how it may be served.
+    ///
+    /// # Errors
+    /// A model that does not exist or is not on the caller's list, and a tool off the allowlist.
+    pub fn consider(self: &Arc<Self>, caller: Caller, ask: Ask) -> Result<Options, Refusal> {
+        // A model off the list and a model that does not exist are told apart only for models the
+        // operator has named: nobody can probe a provider's catalogue through the gate.
+        let allowed = self.allows(&caller, &ask.model);
+        let model = match self.model(&ask.model) {
+            Some(model) if allowed => model,
+            Some(model) if model.configured => {
+                let allowed = self.models_for(&caller).into_iter().map(str::to_owned).collect();
+                return Err(Refusal::ModelNotAllowed { model: ask.model, allowed });
+            }
+            Some(_) | None => return Err(Refusal::ModelNotFound { model: ask.model }),
+        };
+        let guardrails = self.guardrails_on(&caller).clone();
+        let strip = guardrails.tools_to_strip(&ask)?;
+        let limits = self.limits_on(&caller);
+        Ok(Options { policy: self.clone(), caller, ask, model, limits, guardrails, strip })
+    }
+}
+
+impl Options {
+    /// How well the prompt must be counted.
+    pub fn need(&self) -> Need {
+        let weighs = |bound: &Arc<BoundLimit>| counts_tokens(bound.limit.unit, self.ask.endpoint);
+        if self.limits.iter().any(weighs) {
+            return Need::Exact;
+        }
+        self.guardrails.max_input_tokens.map_or(Need::Nothing, Need::AtMost)
+    }
+
+    /// What is asked.
+    pub const fn ask(&self) -> &Ask {
+        &self.ask
+    }
+
+    /// The provider's own name for the model that would be tried first: its tokenizer counts.
+    pub fn counted_as(&self) -> &str {
+        self.model.routes.first().map_or(&*self.ask.model, |route| route.model())
+    }
+}
+
+/// Whether a limit on `unit` asks how many tokens a request to `endpoint` has. Moderations report
+/// no usage and generate nothing: they are counted as requests.
+pub(crate) fn counts_tokens(unit: Unit, endpoint: Endpoint) -> bool {
+    match unit {
+        Unit::Cost | Unit::InputTokens | Unit::OutputTokens | Unit::Tokens => {
+            endpoint != Endpoint::Moderations
+        }
+        Unit::Concurrency | Unit::Requests | Unit::Steps | Unit::Streams | Unit::ToolCalls => false,
+    }
+}

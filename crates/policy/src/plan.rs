@@ -1,0 +1,441 @@
+//! A plan is data: the ways to serve a request, in order, each with its charges and its edits.
+//!
+//! The gateway walks a plan over the network, `explain` prints it, shadow limits are a second list
+//! of charges beside it. A charge has a position and no name; a candidate knows which limit stands
+//! at each position, so that a refusal can be told in the operator's words.
+
+use std::sync::Arc;
+
+use tollgate_limits::{Charge, Charges, Demand, Stretch};
+use tollgate_tokens::Counts;
+use tollgate_units::{Amount, MicroUsdPerMillion, NanoUsd, PicoUsd, Timestamp, Tokens};
+use tollgate_wire::{Ask, CapEdit, CapField, Edits, Endpoint, Extra, Usage};
+
+use crate::consider::{Options, counts_tokens};
+use crate::policy::{BoundLimit, Deployment, Model, Policy};
+use crate::principal::{Caller, Subject};
+use crate::refusal::Refusal;
+use crate::{SubjectKind, Unit};
+
+/// The ways to serve one request, in the order to try them.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) caller: Caller,
+    pub(crate) ask: Ask,
+    pub(crate) model: Arc<Model>,
+    pub(crate) counts: Counts,
+    strip: Vec<usize>,
+    output: OutputBound,
+    candidates: Vec<Candidate>,
+}
+
+/// One way to serve a request.
+#[derive(Debug)]
+pub struct Candidate {
+    pub(crate) deployment: Arc<Deployment>,
+    pub(crate) charges: Charges,
+    /// The limit at each position of `charges`.
+    pub(crate) limits: Vec<Arc<BoundLimit>>,
+    /// Limits that are watched and not enforced, each decided on its own.
+    pub(crate) shadows: Vec<(Arc<BoundLimit>, Charge)>,
+}
+
+/// How many output tokens each answer may have.
+#[derive(Clone, Copy, Debug)]
+struct OutputBound {
+    /// What the caller asked for, if anything.
+    named: Option<Tokens>,
+    /// The least and the most that may be decided.
+    stretch: Stretch,
+    /// What the model would do on its own.
+    model_max: Option<Tokens>,
+    /// Whether any charge depends on it.
+    charged: bool,
+}
+
+/// How a request ended, as far as the caller's meters care.
+#[derive(Clone, Copy, Debug)]
+pub enum Ended<'a> {
+    /// The provider answered; this is what was used.
+    Answered(&'a Usage),
+    /// It was sent, and then broke off: a time-out, a reset, a caller who hung up.
+    Broken(&'a Usage),
+    /// The provider refused the request itself (4xx): malformed requests are not free.
+    Refused,
+    /// It was never sent, or the provider could not serve it: everything comes back.
+    Unsent,
+}
+
+/// What a request would cost where it would be tried first.
+#[derive(Clone, Debug)]
+pub struct Pricing {
+    first: Option<Arc<Deployment>>,
+    answers: u64,
+    most: Tokens,
+}
+
+impl Pricing {
+    /// The model that would be tried first.
+    pub fn model(&self) -> Option<&str> {
+        self.first.as_ref().map(|first| &**first.model())
+    }
+
+    /// What a prompt of `input` tokens would cost, with answers of the usual length. Nothing where
+    /// the model has no price.
+    pub fn of(&self, input: Tokens, usual: Tokens) -> NanoUsd {
+        let output = usual.min(self.most).times(self.answers);
+        let usage = Usage { input, output, ..Usage::default() };
+        let tariff = self.first.as_ref().and_then(|first| first.tariff());
+        tariff.map(|tariff| tariff.cost(&usage).to_nano()).unwrap_or_default()
+    }
+}
+
+impl Options {
+    /// What this request would cost, for a statistic of what refusing it saved.
+    pub fn pricing(&self) -> Pricing {
+        let most = Tokens::new(self.output_bound().stretch.most);
+        Pricing { first: self.model.routes.first().cloned(), answers: self.ask.answers, most }
+    }
+
+    /// The ways to serve the request, with what each would be charged.
+    ///
+    /// # Errors
+    /// A prompt over the guardrail, and something without a price under a money limit.
+    pub fn plan(self, counts: Counts, now: Timestamp) -> Result<Plan, Refusal> {
+        if let Some(most) = self.guardrails.max_input_tokens
+            && counts.input > most
+        {
+            return Err(Refusal::InputTooLong { counted: counts.input, most });
+        }
+        let output = self.output_bound();
+        let context = Weighed { options: &self, counts, output, now };
+        let candidates = self
+            .model
+            .routes
+            .iter()
+            .map(|route| context.candidate(route))
+            .collect::<Result<_, _>>()?;
+        let Self { policy, caller, ask, model, strip, .. } = self;
+        Ok(Plan { policy, caller, ask, model, counts, strip, output, candidates })
+    }
+
+    fn output_bound(&self) -> OutputBound {
+        let charged = self.limits.iter().any(|bound| {
+            bound.limit.unit != Unit::InputTokens
+                && counts_tokens(bound.limit.unit, self.ask.endpoint)
+        });
+        let model_max = self.model.routes.iter().filter_map(|route| route.max_output).min();
+        if matches!(self.ask.endpoint, Endpoint::Embeddings | Endpoint::Moderations) {
+            let stretch = Stretch { least: 0, most: 0 };
+            return OutputBound { named: None, stretch, model_max: None, charged: false };
+        }
+        let ceiling = self.guardrails.max_output_tokens.into_iter().chain(model_max).min();
+        let stretch = if let Some(cap) = self.ask.cap {
+            let exact = ceiling.map_or(cap, |most| cap.min(most)).get();
+            Stretch { least: exact, most: exact }
+        } else {
+            let most = ceiling.unwrap_or(UNKNOWN_MODEL_OUTPUT).get();
+            Stretch { least: self.policy.min_output.get().min(most), most }
+        };
+        OutputBound { named: self.ask.cap, stretch, model_max, charged }
+    }
+}
+
+/// What is bounded for a model of unknown size when the caller names no cap. It is written into the
+/// request, so it is a bound and not a guess; a guardrail or a price entry with a maximum says
+/// more.
+const UNKNOWN_MODEL_OUTPUT: Tokens = Tokens::new(4096);
+
+/// A request with its prompt counted: what charges are made from.
+struct Weighed<'a> {
+    options: &'a Options,
+    counts: Counts,
+    output: OutputBound,
+    now: Timestamp,
+}
+
+impl Weighed<'_> {
+    fn candidate(&self, deployment: &Arc<Deployment>) -> Result<Candidate, Refusal> {
+        let (mut list, mut limits, mut shadows) = (Vec::new(), Vec::new(), Vec::new());
+        for bound in self.options.limits.iter() {
+            let demand = match self.demand(bound, deployment) {
+                Ok(Some(demand)) => demand,
+                Ok(None) => continue,
+                // What cannot be priced cannot be watched either, and is no reason to refuse.
+                Err(_) if bound.limit.shadow => continue,
+                Err(refusal) => return Err(refusal),
+            };
+            let subjects = self.options.subjects(bound, deployment);
+            let meter = bound.meter(subjects.iter().map(Subject::id));
+            let charge = Charge { meter, rule: bound.rule(self.now), demand };
+            if bound.limit.shadow {
+                shadows.push((bound.clone(), charge));
+            } else {
+                list.push(charge);
+                limits.push(bound.clone());
+            }
+        }
+        let charges =
+            Charges::new(list, self.output.stretch).map_err(|_| Refusal::TooManyLimits)?;
+        Ok(Candidate { deployment: deployment.clone(), charges, limits, shadows })
+    }
+
+    /// What this request asks of a limit; nothing where the limit does not apply to it.
+    fn demand(
+        &self,
+        bound: &BoundLimit,
+        deployment: &Deployment,
+    ) -> Result<Option<Demand>, Refusal> {
+        let ask = &self.options.ask;
+        let unit = bound.limit.unit;
+        let input = u128::from(self.counts.input.get());
+        let answers = u128::from(ask.answers);
+        let plain = |fixed, each| Ok(Some(Demand { fixed, each, per: 1 }));
+        match unit {
+            Unit::Requests | Unit::Concurrency => Ok(Some(Demand::exactly(Amount::ONE))),
+            Unit::Streams => Ok(ask.stream.then(|| Demand::exactly(Amount::ONE))),
+            Unit::Steps | Unit::ToolCalls => Ok(None),
+            Unit::Cost if ask.endpoint == Endpoint::Moderations && deployment.is_openai() => {
+                Ok(None)
+            }
+            Unit::Cost => self.price(bound, deployment).map(|(prompt, each)| {
+                let each = u128::from(each.get()).saturating_mul(answers);
+                Some(Demand { fixed: prompt.get(), each, per: PICOS_PER_NANO })
+            }),
+            Unit::InputTokens | Unit::OutputTokens | Unit::Tokens
+                if !counts_tokens(unit, ask.endpoint) =>
+            {
+                Ok(None)
+            }
+            Unit::InputTokens => plain(input, 0),
+            Unit::OutputTokens => plain(0, answers),
+            Unit::Tokens => plain(input, answers),
+        }
+    }
+
+    /// The price of the prompt and of each output token, at worst.
+    fn price(
+        &self,
+        bound: &BoundLimit,
+        deployment: &Deployment,
+    ) -> Result<(PicoUsd, MicroUsdPerMillion), Refusal> {
+        let unpriced = |what: String| Refusal::NotPriced {
+            what,
+            model: self.options.ask.model.clone(),
+            limit: bound.public_name(),
+        };
+        if let Some(extra) = self.options.ask.extras.first() {
+            return Err(unpriced(named(extra)));
+        }
+        let tariff = deployment.tariff.as_ref().ok_or_else(|| unpriced("model".to_owned()))?;
+        Ok(tariff.bound(self.counts.input))
+    }
+}
+
+/// Something without a price, as the caller would call it.
+fn named(extra: &Extra) -> String {
+    match extra {
+        Extra::HostedTool(kind) => format!("hosted tool \"{kind}\""),
+        Extra::Modality(modality) => format!("modality \"{modality}\""),
+        Extra::Prediction => "predicted output".to_owned(),
+        Extra::ServiceTier(tier) => format!("service tier \"{tier}\""),
+    }
+}
+
+/// Costs are summed in pico-dollars and metered in nano-dollars.
+const PICOS_PER_NANO: u32 = 1000;
+
+impl Options {
+    fn subjects(&self, bound: &BoundLimit, deployment: &Deployment) -> Vec<Subject> {
+        let request = Request {
+            policy: &self.policy,
+            caller: &self.caller,
+            model: &self.model,
+            endpoint: self.ask.endpoint,
+        };
+        request.subjects(bound, Some(deployment))
+    }
+}
+
+/// What decides whom a limit counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) caller: &'a Caller,
+    pub(crate) model: &'a Model,
+    pub(crate) endpoint: Endpoint,
+}
+
+impl Request<'_> {
+    /// The subjects that `bound` divides among, for this request.
+    pub(crate) fn subjects(
+        self,
+        bound: &BoundLimit,
+        deployment: Option<&Deployment>,
+    ) -> Vec<Subject> {
+        let of = |kind: &SubjectKind| match kind {
+            SubjectKind::Model => Some(self.model.subject.clone()),
+            SubjectKind::Path => Some(Subject::new(SubjectKind::Path, "", self.endpoint.path())),
+            SubjectKind::Provider => deployment.map(|served| served.account.subject.clone()),
+            SubjectKind::Tier => Some(self.policy.tier(self.caller).subject.clone()),
+            SubjectKind::Header(_)
+            | SubjectKind::Ip
+            | SubjectKind::Key
+            | SubjectKind::Org
+            | SubjectKind::Project
+            | SubjectKind::Session
+            | SubjectKind::Team
+            | SubjectKind::User => self.caller.subject(kind),
+        };
+        bound.limit.subjects.iter().filter_map(of).collect()
+    }
+}
+
+impl Plan {
+    /// The ways to serve the request, in order. Never empty for a configured model.
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
+    /// What is asked.
+    pub const fn ask(&self) -> &Ask {
+        &self.ask
+    }
+
+    /// The prompt's tokens, and how they were counted.
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Who asks.
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The policy that made this plan.
+    pub const fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// The model's name for a metric's label; nothing for a name that nobody configured.
+    pub fn model_label(&self) -> Option<&Arc<str>> {
+        self.model.configured.then_some(&self.model.name)
+    }
+
+    /// The output cap that was set or lowered once `output` tokens an answer were decided; nothing
+    /// where the request stays as the caller wrote it.
+    pub fn cap_set(&self, output: Tokens) -> Option<Tokens> {
+        match self.output.named {
+            Some(named) => (output < named).then_some(output),
+            // A model of unknown size is bounded by what is written, so it is always written.
+            None if self.output.model_max.is_none() => self.output.charged.then_some(output),
+            None => (Some(output) < self.output.model_max).then_some(output),
+        }
+    }
+
+    /// What changes in the body on its way to `candidate`, once `output` tokens an answer were
+    /// decided.
+    pub fn edits<'a>(&'a self, candidate: &'a Candidate, output: Tokens) -> Edits<'a> {
+        let deployment = &candidate.deployment;
+        let ask = &self.ask;
+        let streams_usage =
+            matches!(ask.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
+        Edits {
+            model: (*deployment.model != *ask.model).then_some(&*deployment.model),
+            cap: self.cap_set(output).map(|at_most| CapEdit {
+                at_most,
+                write: Some(cap_field(ask.endpoint, deployment)),
+            }),
+            ask_usage: ask.stream
+                && streams_usage
+                && deployment.reports_usage()
+                && !ask.usage_asked,
+            drop_tools: self.strip.clone(),
+        }
+    }
+
+    /// What this request would cost, for a statistic of what refusing it saved.
+    pub fn pricing(&self) -> Pricing {
+        let first = self.candidates.first().map(|first| first.deployment.clone());
+        let most = Tokens::new(self.output.stretch.most);
+        Pricing { first, answers: self.ask.answers, most }
+    }
+}
+
+impl Candidate {
+    /// Where it is served.
+    pub const fn deployment(&self) -> &Arc<Deployment> {
+        &self.deployment
+    }
+
+    /// What it is charged.
+    pub const fn charges(&self) -> &Charges {
+        &self.charges
+    }
+
+    /// The limits that are charged, by position.
+    pub fn limits(&self) -> &[Arc<BoundLimit>] {
+        &self.limits
+    }
+
+    /// The limits that are watched and not enforced, each with its charge.
+    pub fn shadows(&self) -> &[(Arc<BoundLimit>, Charge)] {
+        &self.shadows
+    }
+
+    /// What was used of each charge, by position; `reserved` is what was taken there.
+    pub fn used(&self, ended: Ended<'_>, reserved: impl Fn(usize) -> Amount) -> Vec<Amount> {
+        let used = |(at, bound): (usize, &Arc<BoundLimit>)| {
+            used_of(bound.limit.unit, &self.deployment, ended, reserved(at))
+        };
+        self.limits.iter().enumerate().map(used).collect()
+    }
+
+    /// What was used of the shadow limit at `at`; `reserved` is what it admitted.
+    pub fn used_in_shadow(&self, at: usize, ended: Ended<'_>, reserved: Amount) -> Amount {
+        let unit = self.shadows.get(at).map_or(Unit::Requests, |(bound, _)| bound.limit.unit);
+        used_of(unit, &self.deployment, ended, reserved)
+    }
+
+    /// What `usage` costs here, where that is known.
+    pub fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
+        self.deployment.tariff().map(|tariff| tariff.cost(usage).to_nano())
+    }
+}
+
+/// The settlement table: what comes back and what stays, by unit and by how the request ended.
+fn used_of(unit: Unit, deployment: &Deployment, ended: Ended<'_>, reserved: Amount) -> Amount {
+    match (ended, unit) {
+        (Ended::Unsent, _) => Amount::ZERO,
+        (
+            Ended::Refused | Ended::Answered(_) | Ended::Broken(_),
+            Unit::Concurrency | Unit::Requests | Unit::Steps | Unit::Streams | Unit::ToolCalls,
+        ) => reserved,
+        (Ended::Refused, Unit::Cost | Unit::InputTokens | Unit::OutputTokens | Unit::Tokens) => {
+            Amount::ZERO
+        }
+        (Ended::Broken(_), Unit::Cost) if !deployment.stops_billing() => reserved,
+        (Ended::Answered(usage) | Ended::Broken(usage), Unit::Cost) => {
+            let cost = deployment.tariff().map(|tariff| tariff.cost(usage).to_nano());
+            Amount::new(cost.unwrap_or_default().get())
+        }
+        (Ended::Answered(usage) | Ended::Broken(usage), Unit::InputTokens) => {
+            Amount::new(usage.input.get())
+        }
+        (Ended::Answered(usage) | Ended::Broken(usage), Unit::OutputTokens) => {
+            Amount::new(usage.output.get())
+        }
+        (Ended::Answered(usage) | Ended::Broken(usage), Unit::Tokens) => {
+            Amount::new(usage.input.plus(usage.output).get())
+        }
+    }
+}
+
+fn cap_field(endpoint: Endpoint, deployment: &Deployment) -> CapField {
+    match endpoint {
+        Endpoint::ChatCompletions => deployment.chat_cap_field(),
+        Endpoint::Responses => CapField::MaxOutputTokens,
+        Endpoint::Completions | Endpoint::Embeddings | Endpoint::Moderations => CapField::MaxTokens,
+    }
+}

@@ -1,0 +1,178 @@
+//! Who is asking, and whom a limit counts: callers, subjects, and what stands in for a missing one.
+//!
+//! A subject carries its kind and its owner into its identity, so that the key `web` is never the
+//! user `web`. Everything that a static key says is resolved and hashed once, when the policy is
+//! made; on the way of a request only an address is hashed.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use crate::SubjectKind;
+use crate::policy::{BoundLimit, TierId};
+use crate::settings::{Guardrails, KeySettings};
+
+/// One value of a subject: whom a meter counts.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    kind: SubjectKind,
+    value: Arc<str>,
+    id: u128,
+}
+
+impl Subject {
+    /// The subject `value` of `kind`; `owner` is whose name space the value lives in.
+    pub(crate) fn new(kind: SubjectKind, owner: &str, value: &str) -> Self {
+        let id = fingerprint(&[&kind.to_string(), owner, value]);
+        Self { kind, value: value.into(), id }
+    }
+
+    /// The subject of an address: IPv4-mapped unmapped first, then IPv6 by its /64.
+    pub(crate) fn of_ip(ip: IpAddr) -> Self {
+        Self::new(SubjectKind::Ip, "", &widened(ip).to_string())
+    }
+
+    /// 128 bits that stand for kind, owner and value.
+    pub(crate) const fn id(&self) -> u128 {
+        self.id
+    }
+}
+
+impl std::fmt::Display for Subject {
+    /// `user:ana`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.kind, self.value)
+    }
+}
+
+/// A key, with everything that follows from it worked out.
+#[derive(Debug)]
+pub struct KeyEntry {
+    pub(crate) settings: KeySettings,
+    pub(crate) tier: TierId,
+    /// The limits on its requests: its tier's, its own, everybody's.
+    pub(crate) limits: Arc<[Arc<BoundLimit>]>,
+    pub(crate) guardrails: Guardrails,
+    pub(crate) subjects: KeySubjects,
+}
+
+impl KeyEntry {
+    /// The operator's name for the key.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Whether this key stands for `subject`, written `kind:value`.
+    pub fn stands_for(&self, subject: &str) -> bool {
+        let own = &self.subjects;
+        [&own.key, &own.user, &own.team, &own.project, &own.org]
+            .iter()
+            .any(|candidate| candidate.to_string() == subject)
+    }
+}
+
+/// A key's subjects, with the fallback to the key applied.
+#[derive(Debug)]
+pub(crate) struct KeySubjects {
+    pub(crate) key: Subject,
+    pub(crate) org: Subject,
+    pub(crate) project: Subject,
+    pub(crate) team: Subject,
+    pub(crate) user: Subject,
+}
+
+impl KeySubjects {
+    pub(crate) fn of(key: &KeySettings) -> Self {
+        let own = Subject::new(SubjectKind::Key, "", &key.name);
+        let org = key.org.as_deref().unwrap_or_default();
+        let or_key = |kind: SubjectKind, owner: &str, value: Option<&str>| {
+            value.map_or_else(|| own.clone(), |value| Subject::new(kind, owner, value))
+        };
+        Self {
+            org: or_key(SubjectKind::Org, "", key.org.as_deref()),
+            project: or_key(SubjectKind::Project, org, key.project.as_deref()),
+            team: or_key(SubjectKind::Team, org, key.team.as_deref()),
+            user: or_key(SubjectKind::User, org, key.user.as_deref()),
+            key: own,
+        }
+    }
+}
+
+/// Who is asking, as far as headers and the connection tell.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub(crate) key: Option<Arc<KeyEntry>>,
+    pub(crate) tier: TierId,
+    pub(crate) ip: IpAddr,
+}
+
+impl Caller {
+    /// The operator's name for the caller's key; nothing for an anonymous caller.
+    pub fn key_name(&self) -> Option<&str> {
+        self.key.as_deref().map(KeyEntry::name)
+    }
+
+    /// The subject that stands for the caller in limits of `kind`, where the caller decides it:
+    /// user, team, project and org fall back to the key, and the key to the address, so that
+    /// nobody escapes by leaving something out. Model, provider, tier and path are not the
+    /// caller's to decide, and give nothing.
+    pub(crate) fn subject(&self, kind: &SubjectKind) -> Option<Subject> {
+        let key = self.key.as_deref().map(|entry| &entry.subjects);
+        let own = match kind {
+            SubjectKind::Ip => None,
+            SubjectKind::Key => key.map(|own| &own.key),
+            SubjectKind::Org => key.map(|own| &own.org),
+            SubjectKind::Project => key.map(|own| &own.project),
+            SubjectKind::Team => key.map(|own| &own.team),
+            SubjectKind::User | SubjectKind::Session | SubjectKind::Header(_) => {
+                key.map(|own| &own.user)
+            }
+            SubjectKind::Model | SubjectKind::Path | SubjectKind::Provider | SubjectKind::Tier => {
+                return None;
+            }
+        };
+        Some(own.cloned().unwrap_or_else(|| Subject::of_ip(self.ip)))
+    }
+}
+
+/// The address that is counted: an IPv4 address as it is, an IPv6 address as its /64, because that
+/// is what one subscriber is given.
+fn widened(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
+    }
+}
+
+/// 128 bits of the parts, each ended by a byte that cannot stand in UTF-8, so that no two lists of
+/// parts read alike. BLAKE3, because callers choose some parts and must not find two that collide.
+pub(crate) fn fingerprint(parts: &[&str]) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(part.as_bytes());
+        hasher.update(&[0xff]);
+    }
+    let mut bytes = [0; 16];
+    hasher.finalize_xof().fill(&mut bytes);
+    u128::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_never_the_user_of_the_same_name() {
+        let key = Subject::new(SubjectKind::Key, "", "web");
+        let user = Subject::new(SubjectKind::User, "", "web");
+        assert_ne!(key.id(), user.id());
+        assert_ne!(fingerprint(&["a", "bc"]), fingerprint(&["ab", "c"]));
+    }
+
+    #[test]
+    fn an_address_is_counted_by_subscriber() {
+        let of = |text: &str| Subject::of_ip(text.parse().unwrap()).to_string();
+        assert_eq!(of("192.0.2.7"), "ip:192.0.2.7");
+        assert_eq!(of("::ffff:192.0.2.7"), "ip:192.0.2.7");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "ip:2001:db8:1:2::");
+    }
+}

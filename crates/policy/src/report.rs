@@ -1,0 +1,131 @@
+//! Where a caller stands: what `GET /v1/limits`, the admin plane and every answer's headers show.
+
+use std::sync::Arc;
+
+use tollgate_limits::{Charge, Charges, Demand, Standing, Stretch};
+use tollgate_units::{Amount, Timestamp};
+use tollgate_wire::Endpoint;
+
+use crate::plan::{Candidate, Request};
+use crate::policy::{BoundLimit, Policy};
+use crate::principal::{Caller, Subject};
+use crate::{SubjectKind, Unit};
+
+/// A limit on a caller, and the meter to look at.
+#[derive(Debug)]
+pub struct Watched {
+    /// The limit.
+    pub limit: Arc<BoundLimit>,
+    /// Whom it counts here, as `user:ana and model:gpt-4o`; nothing for everybody.
+    pub subject: Option<String>,
+    charge: Charge,
+}
+
+impl Watched {
+    /// A charge of nothing: looking at it tells where the meter stands.
+    pub fn look(&self) -> Option<Charges> {
+        Charges::new(vec![self.charge], Stretch { least: 0, most: 0 }).ok()
+    }
+}
+
+impl Policy {
+    /// The limits on `caller`, each with its meter. With `own_only`, those that count nobody else.
+    pub fn watched(&self, caller: &Caller, own_only: bool, now: Timestamp) -> Vec<Watched> {
+        let mut watched: Vec<Watched> = Vec::new();
+        for bound in self.limits_on(caller).iter() {
+            if own_only && (!bound.is_own() || bound.limit.shadow) {
+                continue;
+            }
+            for found in self.meters_of(caller, bound, now) {
+                if watched.iter().all(|seen| seen.charge.meter != found.charge.meter) {
+                    watched.push(found);
+                }
+            }
+        }
+        watched
+    }
+
+    /// The meters of one limit for one caller: one, or one for each model or path it divides among.
+    fn meters_of(&self, caller: &Caller, bound: &Arc<BoundLimit>, now: Timestamp) -> Vec<Watched> {
+        let divides_by = |kind: &SubjectKind| bound.limit.subjects.contains(kind);
+        let mut models: Vec<_> =
+            self.models_for(caller).into_iter().filter_map(|name| self.model(name)).collect();
+        if !divides_by(&SubjectKind::Model) && !divides_by(&SubjectKind::Provider) {
+            models.truncate(1);
+        }
+        let endpoints: &[Endpoint] = if divides_by(&SubjectKind::Path) {
+            &Endpoint::ALL
+        } else {
+            &[Endpoint::ChatCompletions]
+        };
+        let mut meters = Vec::new();
+        for model in &models {
+            for &endpoint in endpoints {
+                let request = Request { policy: self, caller, model, endpoint };
+                let deployment = model.routes.first().map(AsRef::as_ref);
+                let subjects = request.subjects(bound, deployment);
+                meters.push(watch(bound, &subjects, now));
+            }
+        }
+        meters
+    }
+
+    /// The limit on failed authentication from the caller's address, and a charge of one failure.
+    pub fn failed_login(&self, ip: std::net::IpAddr, now: Timestamp) -> Option<Charges> {
+        let bound = &self.failed_logins;
+        let meter = bound.meter(std::iter::once(Subject::of_ip(ip).id()));
+        let charge = Charge { meter, rule: bound.rule(now), demand: Demand::exactly(Amount::ONE) };
+        Charges::new(vec![charge], Stretch { least: 0, most: 0 }).ok()
+    }
+}
+
+fn watch(bound: &Arc<BoundLimit>, subjects: &[Subject], now: Timestamp) -> Watched {
+    let words: Vec<_> = subjects.iter().map(ToString::to_string).collect();
+    Watched {
+        subject: (!words.is_empty()).then(|| words.join(" and ")),
+        charge: Charge {
+            meter: bound.meter(subjects.iter().map(Subject::id)),
+            rule: bound.rule(now),
+            demand: Demand::exactly(Amount::ZERO),
+        },
+        limit: bound.clone(),
+    }
+}
+
+/// One of the caller's own limits and where it stands, as headers show it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// The limit.
+    pub limit: &'a BoundLimit,
+    /// Where it stands.
+    pub standing: Standing,
+}
+
+impl Candidate {
+    /// The caller's own limits with their standings.
+    pub fn shown<'a>(&'a self, standings: &'a [Standing]) -> impl Iterator<Item = Shown<'a>> {
+        let pairs = self.limits.iter().zip(standings);
+        pairs
+            .filter(|(limit, _)| limit.is_own())
+            .map(|(limit, &standing)| Shown { limit, standing })
+    }
+}
+
+impl Shown<'_> {
+    /// Whether the limit counts requests.
+    pub fn counts_requests(&self) -> bool {
+        self.limit.limit.unit == Unit::Requests
+    }
+
+    /// Whether the limit counts tokens of any kind.
+    pub fn counts_tokens(&self) -> bool {
+        matches!(self.limit.limit.unit, Unit::InputTokens | Unit::OutputTokens | Unit::Tokens)
+    }
+}
+
+/// An instant as RFC 3339 writes it, in UTC: `2026-11-22T08:00:00Z`.
+pub fn rfc3339(at: Timestamp) -> String {
+    let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    let instant = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    instant.to_string()
+}

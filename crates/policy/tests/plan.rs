@@ -1,0 +1,269 @@
+//! From settings to charges: who is counted where, what is asked of each limit, what is left of it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails a test")]
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tollgate_limits::MeterId;
+use tollgate_policy::{
+    Caller, Ended, Guardrails, KeyDigest, KeySettings, ModelSettings, Need, OnDisconnect, Plan,
+    Policy, ProviderSettings, Refusal, Route, Settings, TierSettings, parse,
+};
+use tollgate_tokens::{Counts, How, Tariff};
+use tollgate_units::{Amount, MicroUsdPerMillion, Timestamp, Tokens};
+use tollgate_wire::{Endpoint, Usage, read};
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_330_800_000);
+const IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+
+fn provider(name: &str, on_disconnect: OnDisconnect) -> ProviderSettings {
+    ProviderSettings {
+        name: name.to_owned(),
+        is_openai: name == "openai",
+        include_usage: true,
+        output_cap_field: None,
+        on_disconnect,
+    }
+}
+
+fn tier(name: &str, limits: &[&str]) -> TierSettings {
+    TierSettings {
+        name: name.to_owned(),
+        models: vec!["small".to_owned()],
+        limits: limits.iter().map(|limit| parse(limit).unwrap()).collect(),
+        guardrails: Guardrails::default(),
+    }
+}
+
+fn key(name: &str, tier: &str) -> KeySettings {
+    KeySettings {
+        name: name.to_owned(),
+        digest: KeyDigest::of(name),
+        tier: tier.to_owned(),
+        team: None,
+        user: None,
+        project: None,
+        org: None,
+        limits: Vec::new(),
+        models: None,
+        guardrails: Guardrails::default(),
+    }
+}
+
+/// `small` is served by an account that stops its bill and by one that nobody knows.
+fn settings(tiers: Vec<TierSettings>, keys: Vec<KeySettings>) -> Settings {
+    let route = |provider: &str| Route { provider: provider.to_owned(), model: "m".to_owned() };
+    let tariff = Tariff {
+        input: MicroUsdPerMillion::new(1_000_000),
+        output: MicroUsdPerMillion::new(4_000_000),
+        ..Tariff::default()
+    };
+    Settings {
+        providers: vec![
+            provider("openai", OnDisconnect::Cancel),
+            provider("local", OnDisconnect::Unknown),
+        ],
+        models: vec![ModelSettings {
+            name: "small".to_owned(),
+            serve: vec![route("openai"), route("local")],
+        }],
+        prices: vec![("openai/m".to_owned(), tariff.clone()), ("local/m".to_owned(), tariff)],
+        unpriced: None,
+        tiers,
+        limits: Vec::new(),
+        guardrails: Guardrails::default(),
+        keys,
+        min_output_tokens: Tokens::new(16),
+    }
+}
+
+fn plan(policy: &Arc<Policy>, caller: Caller, extra: &str) -> Result<Plan, Refusal> {
+    let body = format!(
+        r#"{{"model": "small", "messages": [{{"role": "user", "content": "Hi"}}]{extra}}}"#
+    );
+    let ask = read(Endpoint::ChatCompletions, body.as_bytes()).unwrap();
+    let counts = Counts { input: Tokens::new(100), how: How::Exact };
+    policy.consider(caller, ask)?.plan(counts, NOW)
+}
+
+fn meters(plan: &Plan, candidate: usize) -> Vec<MeterId> {
+    plan.candidates()[candidate].charges().iter().map(|charge| charge.meter).collect()
+}
+
+#[test]
+fn what_is_asked_of_each_limit_follows_its_unit() {
+    let limits = [
+        "9 requests per minute per key",
+        "9k input tokens per minute per key",
+        "9k output tokens per minute per key",
+        "9k tokens per minute per key",
+        "$9 per day per key",
+        "9 streams at once per key",
+        "9 requests at once per key",
+    ];
+    let policy = Policy::new(settings(vec![tier("pro", &limits)], vec![key("web", "pro")]));
+    let caller = || policy.identify(Some("web"), IP).unwrap();
+    let whole = plan(&policy, caller(), r#", "n": 3, "max_tokens": 10"#).unwrap();
+    let asked = |plan: &Plan| -> Vec<u64> {
+        let charges = plan.candidates()[0].charges();
+        let stretch = charges.stretch();
+        assert_eq!(stretch.least, stretch.most, "the caller named its cap");
+        charges.iter().map(|charge| charge.demand.at(stretch.most).get()).collect()
+    };
+    // 100 tokens in at $1, three times 10 out at $4 a million: 220,000 nano-dollars.
+    assert_eq!(asked(&whole), [1, 100, 30, 130, 220_000, 1], "a whole answer is no stream");
+    let streamed = plan(&policy, caller(), r#", "n": 3, "max_tokens": 10, "stream": true"#);
+    assert_eq!(asked(&streamed.unwrap()), [1, 100, 30, 130, 220_000, 1, 1]);
+    let free = plan(&policy, caller(), "").unwrap();
+    let stretch = free.candidates()[0].charges().stretch();
+    assert_eq!((stretch.least, stretch.most), (16, 4096), "a model of unknown size");
+    assert_eq!(free.cap_set(Tokens::new(4096)), Some(Tokens::new(4096)), "is always bounded");
+}
+
+#[test]
+fn what_is_left_follows_the_settlement_table() {
+    let limits =
+        ["9 requests per minute per key", "9k tokens per minute per key", "$9 per day per key"];
+    let policy = Policy::new(settings(vec![tier("pro", &limits)], vec![key("web", "pro")]));
+    let caller = policy.identify(Some("web"), IP).unwrap();
+    let plan = plan(&policy, caller, r#", "max_tokens": 50"#).unwrap();
+    let usage = Usage { input: Tokens::new(90), output: Tokens::new(20), ..Usage::default() };
+    // Reserved: 1 request, 150 tokens, 300,000 nano-dollars. Used: 90 in, 20 out.
+    let reserved = [1, 150, 300_000];
+    let used = |candidate: usize, ended| -> Vec<u64> {
+        let used = plan.candidates()[candidate].used(ended, |at| Amount::new(reserved[at]));
+        used.into_iter().map(Amount::get).collect()
+    };
+    for candidate in [0, 1] {
+        assert_eq!(used(candidate, Ended::Answered(&usage)), [1, 110, 170_000]);
+        assert_eq!(used(candidate, Ended::Refused), [1, 0, 0], "malformed requests are not free");
+        assert_eq!(used(candidate, Ended::Unsent), [0, 0, 0]);
+    }
+    assert_eq!(used(0, Ended::Broken(&usage)), [1, 110, 170_000], "it stops its bill");
+    assert_eq!(used(1, Ended::Broken(&usage)), [1, 110, 300_000], "nobody knows whether it does");
+}
+
+#[test]
+fn who_leaves_something_out_falls_back_to_the_next_and_escapes_nothing() {
+    let limit = |subject: &str| format!("9 requests per minute per {subject}");
+    let limits: Vec<_> = ["ip", "key", "user", "team", "project", "org"].map(limit).to_vec();
+    let limits: Vec<_> = limits.iter().map(String::as_str).collect();
+    let tiers = vec![tier("anonymous", &limits), tier("pro", &limits)];
+    let mut full = key("full", "pro");
+    full.user = Some("ana".to_owned());
+    full.team = Some("acme".to_owned());
+    let mut same = key("same", "pro");
+    same.user = Some("ana".to_owned());
+    let policy = Policy::new(settings(tiers, vec![full, same, key("bare", "pro")]));
+    let subjects = |secret: Option<&str>| -> Vec<String> {
+        let caller = policy.identify(secret, IP).unwrap();
+        let watched = policy.watched(&caller, false, NOW);
+        watched.into_iter().map(|watched| watched.subject.unwrap()).collect()
+    };
+    let ip = "ip:192.0.2.7";
+    assert_eq!(
+        subjects(Some("full")),
+        [ip, "key:full", "user:ana", "team:acme", "key:full", "key:full"]
+    );
+    assert_eq!(subjects(Some("bare"))[1..], ["key:bare"; 5]);
+    assert_eq!(subjects(None), [ip; 6]);
+    let of = |secret: &str| {
+        meters(&plan(&policy, policy.identify(Some(secret), IP).unwrap(), "").unwrap(), 0)
+    };
+    let (full, same) = (of("full"), of("same"));
+    assert_eq!(full[2], same[2], "two keys of one user");
+    assert!(full[1] != same[1] && full[3] != same[3], "{full:?} {same:?}");
+    let mut all = full;
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 6, "a limit per key is never the limit per project of the same key");
+}
+
+#[test]
+fn a_changed_amount_or_tier_keeps_what_is_used() {
+    let meter = |tier_name: &str, limit: &str| {
+        let tiers = vec![tier(tier_name, &[limit])];
+        let mut web = key("web", tier_name);
+        web.user = Some("ana".to_owned());
+        let policy = Policy::new(settings(tiers, vec![web]));
+        meters(&plan(&policy, policy.identify(Some("web"), IP).unwrap(), "").unwrap(), 0)[0]
+    };
+    let before = meter("free", "20 requests per minute per user");
+    assert_eq!(before, meter("free", "30 requests per minute per user"), "another amount");
+    assert_eq!(before, meter("pro", "30 requests per minute per user"), "another tier");
+    assert_ne!(before, meter("free", "20 requests per hour per user"), "another period");
+    assert_ne!(before, meter("free", "20 requests per minute per key"), "another subject");
+    assert_ne!(before, meter("free", "20 requests per minute per user, named x"));
+    let together = |tier: &str| meter(tier, "20 requests per minute");
+    assert_ne!(
+        together("free"),
+        together("pro"),
+        "everybody of a tier is not everybody of another"
+    );
+    assert_ne!(meter("free", "$1 per day per team"), meter("pro", "$1 per day per team"));
+}
+
+#[test]
+fn a_model_is_named_only_to_those_who_may_know_it() {
+    let mut both = key("both", "pro");
+    both.models = Some(vec!["other".to_owned()]);
+    let mut direct = tier("direct", &[]);
+    direct.models = vec!["openai/*".to_owned()];
+    let tiers = vec![tier("pro", &[]), direct];
+    let policy = Policy::new(settings(tiers, vec![key("web", "pro"), both, key("raw", "direct")]));
+    let ask = |key: &str, model: &str| {
+        let body =
+            format!(r#"{{"model": "{model}", "messages": [{{"role": "user", "content": "Hi"}}]}}"#);
+        let ask = read(Endpoint::ChatCompletions, body.as_bytes()).unwrap();
+        policy.consider(policy.identify(Some(key), IP).unwrap(), ask)
+    };
+    assert_eq!(ask("web", "small").unwrap().need(), Need::Nothing, "nothing counts tokens");
+    assert!(
+        matches!(ask("both", "small"), Err(Refusal::ModelNotAllowed { .. })),
+        "both lists count"
+    );
+    assert!(matches!(ask("web", "huge"), Err(Refusal::ModelNotFound { .. })));
+    assert!(
+        matches!(ask("web", "openai/m"), Err(Refusal::ModelNotFound { .. })),
+        "not to be probed"
+    );
+    assert!(matches!(ask("raw", "local/m"), Err(Refusal::ModelNotFound { .. })));
+    assert_eq!(ask("raw", "openai/anything").unwrap().counted_as(), "anything");
+    assert!(policy.identify(Some("wrong"), IP).is_none() && policy.identify(None, IP).is_none());
+}
+
+#[test]
+fn money_limits_refuse_what_has_no_price_and_only_they_do() {
+    let limited = |limits: &[&str]| {
+        let mut settings = settings(vec![tier("pro", limits)], vec![key("web", "pro")]);
+        settings.prices.clear();
+        Policy::new(settings)
+    };
+    let ask = |policy: &Arc<Policy>, extra: &str| {
+        plan(policy, policy.identify(Some("web"), IP).unwrap(), extra)
+    };
+    let money = limited(&["$1 per day per key"]);
+    assert!(matches!(ask(&money, ""), Err(Refusal::NotPriced { .. })));
+    assert!(ask(&limited(&["9 requests per day per key"]), "").is_ok());
+    assert!(ask(&limited(&["$1 per day per key, shadow"]), "").is_ok(), "watched, not enforced");
+    let priced = settings(vec![tier("pro", &["$1 per day per key"])], vec![key("web", "pro")]);
+    let priced = Policy::new(priced);
+    assert!(ask(&priced, "").is_ok());
+    for extra in [
+        r#", "service_tier": "priority""#,
+        r#", "web_search_options": {}"#,
+        r#", "modalities": ["text", "audio"], "audio": {"voice": "a", "format": "wav"}"#,
+    ] {
+        assert!(matches!(ask(&priced, extra), Err(Refusal::NotPriced { .. })), "{extra}");
+    }
+}
+
+#[test]
+fn a_provider_limit_counts_the_provider_that_is_tried() {
+    let limits = ["9 requests per minute per provider", "9 requests per minute per user and model"];
+    let policy = Policy::new(settings(vec![tier("pro", &limits)], vec![key("web", "pro")]));
+    let plan = plan(&policy, policy.identify(Some("web"), IP).unwrap(), "").unwrap();
+    let (first, second) = (meters(&plan, 0), meters(&plan, 1));
+    assert_ne!(first[0], second[0]);
+    assert_eq!(first[1], second[1]);
+}
