@@ -1,0 +1,247 @@
+//! What a request asks of the provider: as much as an OpenAI server has to understand of it.
+//!
+//! It is read loosely on purpose, by another parser than the gateway's: where both understand a
+//! request differently, a test that compares their books shows it.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::Value;
+use tollgate_units::Tokens;
+
+use super::fault::{INVALID, error};
+
+/// The paths that generate.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Endpoint {
+    /// `/v1/chat/completions`
+    ChatCompletions,
+    /// `/v1/completions`
+    Completions,
+    /// `/v1/embeddings`
+    Embeddings,
+    /// `/v1/moderations`
+    Moderations,
+    /// `/v1/responses`
+    Responses,
+}
+
+impl Endpoint {
+    /// The endpoint at `path`.
+    pub fn of_path(path: &str) -> Option<Self> {
+        [
+            Self::ChatCompletions,
+            Self::Completions,
+            Self::Embeddings,
+            Self::Moderations,
+            Self::Responses,
+        ]
+        .into_iter()
+        .find(|endpoint| endpoint.path() == path)
+    }
+
+    /// Where it is.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Completions => "/v1/completions",
+            Self::Embeddings => "/v1/embeddings",
+            Self::Moderations => "/v1/moderations",
+            Self::Responses => "/v1/responses",
+        }
+    }
+}
+
+/// One request, as the provider understood it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// How many answers it wants: `n` (or `best_of`) times the number of prompts.
+    pub answers: u64,
+    /// The body, as it came.
+    pub body: Bytes,
+    /// The least of the output caps in it.
+    pub cap: Option<Tokens>,
+    /// Where it came to.
+    pub endpoint: Endpoint,
+    /// The headers, as they came.
+    pub headers: HeaderMap,
+    /// How many inputs there are, for endpoints that answer each.
+    pub inputs: u64,
+    /// The model's name.
+    pub model: String,
+    /// The how-manieth request this is, from zero.
+    pub number: u64,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// The names of the functions that may be called.
+    pub tools: Vec<String>,
+    /// Whether the stream is to end with usage.
+    pub usage_asked: bool,
+    /// The end user that it names.
+    pub user: Option<String>,
+    /// Whether vectors are wanted as base64.
+    pub(super) wants_base64: bool,
+}
+
+/// A request that the provider does not understand: the body of its 400.
+#[derive(Debug)]
+pub(super) struct NotUnderstood(pub(super) String);
+
+impl Asked {
+    pub(super) fn read(
+        endpoint: Endpoint,
+        headers: HeaderMap,
+        body: Bytes,
+        number: u64,
+    ) -> Result<Self, NotUnderstood> {
+        let fields: Fields = serde_json::from_slice(&body)
+            .map_err(|mistake| refuse(&format!("We could not parse your JSON body: {mistake}")))?;
+        let model = fields.model.clone();
+        let model = model.ok_or_else(|| refuse("you must provide a model parameter"))?;
+        let cap = fields.cap();
+        if cap == Some(Tokens::ZERO) {
+            return Err(refuse("Invalid value: integer below minimum value 1."));
+        }
+        let stream = fields.stream.unwrap_or(false);
+        if fields.stream_options.is_some() && !stream {
+            return Err(refuse(
+                "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            ));
+        }
+        Ok(Self {
+            answers: fields.answers(),
+            cap: cap.or((endpoint == Endpoint::Completions).then_some(COMPLETION_CAP)),
+            endpoint,
+            headers,
+            inputs: several(fields.input.as_ref()),
+            model,
+            number,
+            stream,
+            tools: fields.tool_names(),
+            usage_asked: fields.stream_options.is_some_and(|options| options.include_usage),
+            user: fields.user,
+            wants_base64: fields.encoding_format.as_deref() == Some("base64"),
+            body,
+        })
+    }
+}
+
+/// What the legacy endpoint generates at most when nothing is said.
+const COMPLETION_CAP: Tokens = Tokens::new(16);
+
+#[derive(Deserialize)]
+struct Fields {
+    best_of: Option<u64>,
+    encoding_format: Option<String>,
+    functions: Option<Vec<Function>>,
+    input: Option<Value>,
+    max_completion_tokens: Option<u64>,
+    max_output_tokens: Option<u64>,
+    max_tokens: Option<u64>,
+    model: Option<String>,
+    n: Option<u64>,
+    prompt: Option<Value>,
+    stream: Option<bool>,
+    stream_options: Option<StreamOptions>,
+    tools: Option<Vec<Tool>>,
+    user: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct StreamOptions {
+    #[serde(default)]
+    include_usage: bool,
+}
+
+#[derive(Deserialize)]
+struct Function {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Tool {
+    /// Chat completions have the name in here, responses beside it.
+    function: Option<Function>,
+    name: Option<String>,
+}
+
+impl Fields {
+    fn cap(&self) -> Option<Tokens> {
+        let caps = [self.max_completion_tokens, self.max_output_tokens, self.max_tokens];
+        caps.into_iter().flatten().min().map(Tokens::new)
+    }
+
+    fn answers(&self) -> u64 {
+        let each = self.n.unwrap_or(1).max(self.best_of.unwrap_or(1)).clamp(1, ANSWERS_MAX);
+        each.saturating_mul(several(self.prompt.as_ref())).min(ANSWERS_MAX)
+    }
+
+    fn tool_names(&self) -> Vec<String> {
+        let tools = self.tools.iter().flatten().filter_map(|tool| {
+            tool.function.as_ref().and_then(|function| function.name.clone()).or(tool.name.clone())
+        });
+        let functions =
+            self.functions.iter().flatten().filter_map(|function| function.name.clone());
+        tools.chain(functions).collect()
+    }
+}
+
+/// More answers than anybody asks for.
+const ANSWERS_MAX: u64 = 2048;
+
+/// How many prompts a `prompt` or `input` holds: a list of token ids is one, a list of others many.
+fn several(value: Option<&Value>) -> u64 {
+    match value {
+        Some(Value::Array(items)) if items.iter().any(|item| !item.is_number()) => {
+            items.len() as u64
+        }
+        _ => 1,
+    }
+}
+
+fn refuse(message: &str) -> NotUnderstood {
+    NotUnderstood(error(message, INVALID, None).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(endpoint: Endpoint, body: &'static str) -> Result<Asked, NotUnderstood> {
+        Asked::read(endpoint, HeaderMap::new(), Bytes::from_static(body.as_bytes()), 0)
+    }
+
+    #[test]
+    fn the_least_cap_counts() {
+        let body = r#"{"model":"m","max_tokens":50,"max_completion_tokens":20,"n":3}"#;
+        let asked = read(Endpoint::ChatCompletions, body).unwrap();
+        assert_eq!((asked.cap, asked.answers), (Some(Tokens::new(20)), 3));
+    }
+
+    #[test]
+    fn every_prompt_is_an_answer_and_token_ids_are_one() {
+        let counts = [
+            (r#"{"model":"m","prompt":"a"}"#, 1),
+            (r#"{"model":"m","prompt":["a","b"]}"#, 2),
+            (r#"{"model":"m","prompt":[1,2,3]}"#, 1),
+            (r#"{"model":"m","prompt":[[1],[2]],"n":2}"#, 4),
+        ];
+        for (body, answers) in counts {
+            let asked = read(Endpoint::Completions, body).unwrap();
+            assert_eq!((asked.answers, asked.cap), (answers, Some(Tokens::new(16))), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_openai_refuses_is_refused() {
+        let bodies = [
+            "{",
+            r#"{"messages":[]}"#,
+            r#"{"model":"m","max_tokens":0}"#,
+            r#"{"model":"m","stream_options":{"include_usage":true}}"#,
+        ];
+        for body in bodies {
+            assert!(read(Endpoint::ChatCompletions, body).is_err(), "{body}");
+        }
+    }
+}

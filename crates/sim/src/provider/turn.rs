@@ -1,0 +1,174 @@
+//! One answer with everything decided: how many tokens, why they end, what usage says.
+//!
+//! The formats (`chat`, `completions`, `responses`, `lists`) only write it down, whole or as
+//! events; so a streamed answer and a whole one cannot disagree. Members come in alphabetical
+//! order where OpenAI has another: nobody may rely on either.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tollgate_units::Tokens;
+
+use super::asked::{Asked, Endpoint};
+use super::fault::Fault;
+use super::script::Act;
+use super::{chat, completions, lists, responses};
+
+/// What is generated for one request.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    pub(super) answers: u64,
+    pub(super) cached: u64,
+    /// Tokens of each answer, visible or not.
+    pub(super) each: u64,
+    pub(super) endpoint: Endpoint,
+    pub(super) finish: Finish,
+    pub(super) inputs: u64,
+    pub(super) model: String,
+    pub(super) number: u64,
+    pub(super) prompt: u64,
+    /// How many tokens of each answer nobody sees.
+    pub(super) reasoning: u64,
+    /// Names of the functions called instead of words.
+    pub(super) tools: Vec<String>,
+    pub(super) usage: bool,
+    pub(super) usage_in_stream: bool,
+    pub(super) wants_base64: bool,
+}
+
+/// Why an answer ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Finish {
+    Length,
+    Stop,
+    ToolCalls,
+}
+
+impl Finish {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Stop => "stop",
+            Self::ToolCalls => "tool_calls",
+        }
+    }
+}
+
+/// A piece of a stream: one or more whole events.
+pub(super) struct Event {
+    pub(super) bytes: Bytes,
+    pub(super) tells_usage: bool,
+    pub(super) tokens: u64,
+}
+
+/// The events of one stream, made as they are wanted.
+pub(super) type Events = Box<dyn Iterator<Item = Event> + Send>;
+
+impl Event {
+    pub(super) fn new(text: String) -> Self {
+        Self { bytes: Bytes::from(text), tells_usage: false, tokens: 0 }
+    }
+
+    pub(super) fn of(text: String, tokens: u64) -> Self {
+        Self { tokens, ..Self::new(text) }
+    }
+
+    pub(super) fn telling_usage(self) -> Self {
+        Self { tells_usage: true, ..self }
+    }
+}
+
+impl Turn {
+    pub(super) fn new(asked: &Asked, act: &Act, prompt: Tokens) -> Self {
+        let calls = if asked.tools.is_empty() { 0 } else { act.tool_calls };
+        let tools = asked.tools.iter().cycle().zip(0..calls).map(|(name, _)| name.clone());
+        let generates = !matches!(asked.endpoint, Endpoint::Embeddings | Endpoint::Moderations);
+        let wanted = if generates { act.tokens.get() } else { 0 };
+        let each = asked.cap.map_or(wanted, |cap| wanted.min(cap.get()));
+        let finish = match (each < wanted, calls) {
+            (true, _) => Finish::Length,
+            (false, 0) => Finish::Stop,
+            (false, _) => Finish::ToolCalls,
+        };
+        Self {
+            answers: asked.answers,
+            cached: act.cached_tokens.get().min(prompt.get()),
+            each,
+            endpoint: asked.endpoint,
+            finish,
+            inputs: asked.inputs,
+            model: asked.model.clone(),
+            number: asked.number,
+            prompt: prompt.get(),
+            reasoning: act.reasoning_tokens.get().min(each),
+            tools: tools.collect(),
+            usage: act.fault != Some(Fault::NoUsage),
+            usage_in_stream: asked.usage_asked && act.fault != Some(Fault::NoUsage),
+            wants_base64: asked.wants_base64,
+        }
+    }
+
+    /// How many tokens of each answer can be seen.
+    pub(super) fn visible(&self) -> u64 {
+        self.each - self.reasoning
+    }
+
+    /// Tokens of all answers.
+    pub(super) fn output(&self) -> u64 {
+        self.each.saturating_mul(self.answers)
+    }
+
+    /// The whole answer.
+    pub(super) fn whole(&self) -> Bytes {
+        let body = match self.endpoint {
+            Endpoint::ChatCompletions => chat::whole(self),
+            Endpoint::Completions => completions::whole(self),
+            Endpoint::Embeddings => lists::embeddings(self),
+            Endpoint::Moderations => lists::moderations(self),
+            Endpoint::Responses => responses::whole(self),
+        };
+        Bytes::from(body.to_string())
+    }
+
+    /// The answer as events, where the endpoint has them.
+    pub(super) fn events(&self) -> Option<Events> {
+        match self.endpoint {
+            Endpoint::ChatCompletions => Some(chat::events(self)),
+            Endpoint::Completions => Some(completions::events(self)),
+            Endpoint::Embeddings | Endpoint::Moderations => None,
+            Endpoint::Responses => Some(responses::events(self)),
+        }
+    }
+
+    /// The event that says that something went wrong.
+    pub(super) fn error_event(&self) -> Event {
+        match self.endpoint {
+            Endpoint::Responses => responses::error_event(),
+            _ => Event::new(format!(
+                "data: {}\n\n",
+                super::fault::error(super::fault::SERVER, "server_error", None)
+            )),
+        }
+    }
+
+    /// Usage in the shape of chat and legacy completions.
+    pub(super) fn usage(&self) -> Value {
+        json!({
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.output(),
+            "total_tokens": self.prompt.saturating_add(self.output()),
+            "prompt_tokens_details": {"cached_tokens": self.cached, "audio_tokens": 0},
+            "completion_tokens_details": {
+                "reasoning_tokens": self.reasoning.saturating_mul(self.answers),
+                "audio_tokens": 0,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": 0,
+            },
+        })
+    }
+}
+
+/// When everything was generated, for ever: recorded answers do not change from run to run.
+pub(super) const CREATED: u64 = 1_767_225_600;
+
+/// What every called function is called with.
+pub(super) const ARGUMENTS: &str = r#"{"query":"toll gate"}"#;
