@@ -1,0 +1,136 @@
+//! The paths of the admin plane.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tollgate_gateway::{Gateway, foreign, telemetry};
+use tollgate_wire::Endpoint;
+use tower::ServiceExt;
+
+use crate::Token;
+
+/// What the admin plane asks, and what opens it.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The gateway in question.
+    pub gateway: Arc<Gateway>,
+    /// What opens everything but the health checks.
+    pub token: Token,
+    /// Whether the listener is on loopback, where a foreign `Host` is refused.
+    pub loopback: bool,
+}
+
+/// The admin plane as a service.
+pub fn router(admin: Admin) -> Router {
+    let behind_token = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/api/v1/limits", get(limits))
+        .route("/api/v1/explain", post(explain))
+        .fallback(unknown)
+        .route_layer(middleware::from_fn_with_state(admin.clone(), authorize));
+    Router::new()
+        .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
+        .route("/readyz", get(ready))
+        .merge(behind_token)
+        .layer(middleware::from_fn_with_state(admin.clone(), own_origin))
+        .with_state(admin)
+}
+
+async fn ready(State(admin): State<Admin>) -> Response {
+    if admin.gateway.is_ready() {
+        Json(json!({"status": "ok"})).into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "draining"}))).into_response()
+    }
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    let page = admin.gateway.render_metrics();
+    ([(header::CONTENT_TYPE, telemetry::CONTENT_TYPE)], page).into_response()
+}
+
+#[derive(Deserialize)]
+struct LimitsQuery {
+    subject: Option<String>,
+}
+
+async fn limits(State(admin): State<Admin>, Query(query): Query<LimitsQuery>) -> Json<Value> {
+    Json(json!({"holders": admin.gateway.standings(query.subject.as_deref())}))
+}
+
+/// What somebody wants explained.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    /// The key's name; absent for an anonymous caller.
+    key: Option<String>,
+    /// The model, where no request is given.
+    model: Option<String>,
+    /// The path of the request.
+    path: Option<String>,
+    /// The request, as it would be sent.
+    request: Option<Box<RawValue>>,
+}
+
+async fn explain(State(admin): State<Admin>, Json(question): Json<Question>) -> Response {
+    let path = question.path.as_deref().unwrap_or("/v1/chat/completions");
+    let Some(endpoint) = Endpoint::of_path(path) else {
+        return mistake(StatusCode::NOT_FOUND, &format!("there is no path {path} to explain"));
+    };
+    let body = match (question.request, question.model) {
+        (Some(request), _) => request.get().to_owned(),
+        (None, Some(model)) => json!({
+            "model": model,
+            "messages": [{"role": "user", "content": "Hello"}],
+        })
+        .to_string(),
+        (None, None) => {
+            return mistake(StatusCode::BAD_REQUEST, "name a model, or give a whole request");
+        }
+    };
+    let explained = admin.gateway.explain(question.key.as_deref(), endpoint, &body.into()).await;
+    match explained {
+        Some(explanation) => Json(explanation).into_response(),
+        None => mistake(StatusCode::NOT_FOUND, "there is no key of that name"),
+    }
+}
+
+async fn unknown() -> Response {
+    mistake(StatusCode::NOT_FOUND, "there is nothing at this path of the admin plane")
+}
+
+async fn authorize(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+    let presented = request.headers().get(header::AUTHORIZATION);
+    if admin.token.opens(presented.and_then(|value| value.to_str().ok())) {
+        return next.run(request).await;
+    }
+    mistake(StatusCode::UNAUTHORIZED, "send the admin token as \"Authorization: Bearer TOKEN\"")
+}
+
+async fn own_origin(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+    match foreign(request.headers(), request.uri(), admin.loopback) {
+        Some(why) => mistake(StatusCode::FORBIDDEN, &why),
+        None => next.run(request).await,
+    }
+}
+
+fn mistake(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({"error": {"message": message}}))).into_response()
+}
+
+/// Answers one request; the router is cloned for each, which costs a reference count.
+pub async fn answer(router: Router, request: axum::http::Request<Incoming>) -> Response {
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}

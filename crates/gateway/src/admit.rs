@@ -1,0 +1,147 @@
+//! Room: walk the plan until every limit of one candidate has been charged.
+
+use std::time::Instant;
+
+use tollgate_limits::{Charges, Denied, Stretch};
+use tollgate_policy::{Candidate, Ended, Next, Plan, Search};
+use tollgate_store::Reservation;
+use tollgate_units::Tokens;
+
+use crate::gate::Gateway;
+use crate::telemetry::StoreOp;
+
+/// A request that holds what it may use, on every meter at once. Dropped, it gives back what it is
+/// not known to have used.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) plan: Box<Plan>,
+    pub(crate) held: Reservation,
+    /// What limits that are only watched have admitted, by position in the first candidate.
+    pub(crate) shadows: Vec<Option<Reservation>>,
+    search: Search,
+    at: usize,
+}
+
+/// Why there is no room, with the plan that was walked.
+#[derive(Debug)]
+pub(crate) struct NoRoom {
+    pub(crate) plan: Box<Plan>,
+    /// What the limits said to the first candidate; nothing for a model that is served nowhere.
+    pub(crate) denied: Option<Denied>,
+}
+
+/// Reserves the first candidate that fits; what the limits said to the first one, if none does.
+pub(crate) fn admit(gate: &Gateway, plan: Plan) -> Result<Admitted, NoRoom> {
+    let plan = Box::new(plan);
+    let mut search = Search::new(plan.candidates().len());
+    loop {
+        let at = match search.step() {
+            Next::Try(at) => at,
+            Next::Refuse(denied) => return Err(NoRoom { plan, denied: Some(denied) }),
+            Next::Failed => return Err(NoRoom { plan, denied: None }),
+        };
+        let Some(candidate) = plan.candidates().get(at) else {
+            return Err(NoRoom { plan, denied: None });
+        };
+        let since = Instant::now();
+        let decided = gate.meters.reserve(candidate.charges().clone());
+        gate.metrics.store_took(StoreOp::Reserve, since.elapsed());
+        match decided {
+            Ok(held) => {
+                let shadows = watch(gate, &plan, candidate, held.stretch());
+                return Ok(Admitted { plan, held, shadows, search, at });
+            }
+            Err(denied) => search.denied(denied),
+        }
+    }
+}
+
+/// Shadow limits are decided each on its own, once the request is admitted by those that count;
+/// they are charged what they would admit, and what they would refuse is counted.
+fn watch(
+    gate: &Gateway,
+    plan: &Plan,
+    candidate: &Candidate,
+    output: u64,
+) -> Vec<Option<Reservation>> {
+    let decided = candidate.shadows().iter().map(|(limit, charge)| {
+        let stretch = Stretch { least: output, most: output };
+        let charges = Charges::new(vec![*charge], stretch).ok()?;
+        let held = gate.meters.reserve(charges).ok();
+        if held.is_none() {
+            let tier = plan.policy().tier_name(plan.caller());
+            gate.metrics.refused(limit.limit().unit.label(), &tier, "shadow");
+        }
+        held
+    });
+    decided.collect()
+}
+
+impl Admitted {
+    /// The candidate being served.
+    pub(crate) fn candidate(&self) -> &Candidate {
+        #[expect(clippy::indexing_slicing, reason = "`at` came from a walk over this list")]
+        &self.plan.candidates()[self.at]
+    }
+
+    /// How many output tokens each answer may have.
+    pub(crate) fn output(&self) -> Tokens {
+        Tokens::new(self.held.stretch())
+    }
+
+    /// From here on, dropping the value settles to what `ended` says.
+    pub(crate) fn known(&mut self, ended: Ended<'_>) {
+        let used = self.used(ended);
+        self.held.known(used);
+        for at in 0..self.shadows.len() {
+            let used = self.used_in_shadow(at, ended);
+            if let Some(Some(held)) = self.shadows.get_mut(at) {
+                held.known(vec![used]);
+            }
+        }
+    }
+
+    /// The candidate failed before the first byte. The next one takes over the reservation, never
+    /// charged twice; without one, or without room for it, nothing is left to try.
+    pub(crate) fn next_candidate(&mut self) -> bool {
+        self.search.failed();
+        while let Next::Try(at) = self.search.step() {
+            let Some(candidate) = self.plan.candidates().get(at) else {
+                return false;
+            };
+            match self.held.rebook(candidate.charges().clone()) {
+                Ok(()) => {
+                    self.at = at;
+                    return true;
+                }
+                Err(denied) => self.search.denied(denied),
+            }
+        }
+        false
+    }
+
+    /// Books the truth.
+    pub(crate) fn settle(self, ended: Ended<'_>) -> tollgate_limits::Settlement {
+        let used = self.used(ended);
+        let in_shadow: Vec<_> =
+            (0..self.shadows.len()).map(|at| self.used_in_shadow(at, ended)).collect();
+        for (held, used) in self.shadows.into_iter().zip(in_shadow) {
+            if let Some(held) = held {
+                held.settle(&[used]);
+            }
+        }
+        self.held.settle(&used)
+    }
+
+    fn used(&self, ended: Ended<'_>) -> Vec<tollgate_units::Amount> {
+        self.candidate().used(ended, |at| self.held.reserved(at))
+    }
+
+    fn used_in_shadow(&self, at: usize, ended: Ended<'_>) -> tollgate_units::Amount {
+        let reserved = self.shadows.get(at).and_then(Option::as_ref).map(|held| held.reserved(0));
+        let first = self.plan.candidates().first();
+        first.map_or_else(Default::default, |first| {
+            first.used_in_shadow(at, ended, reserved.unwrap_or_default())
+        })
+    }
+}

@@ -1,0 +1,221 @@
+//! What would happen to a request now, limit by limit, with nothing charged; and where limits stand
+//! for an operator who asks. The same functions decide as on the way of a request.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tollgate_limits::{Denied, Short, Standing, Wait};
+use tollgate_policy::{Caller, Candidate, Plan, Refusal};
+use tollgate_units::{Span, Timestamp, Tokens};
+use tollgate_wire::Endpoint;
+
+use crate::gate::Gateway;
+use crate::models::{Row, rows, shown};
+
+/// What would happen to a request.
+#[derive(Debug, Default, Serialize)]
+pub struct Explanation {
+    /// Whether it would be admitted.
+    pub admitted: bool,
+    /// What the caller would be told, if not.
+    pub refusal: Option<String>,
+    /// The caller's tier.
+    pub tier: String,
+    /// Who would serve it first.
+    pub deployment: Option<String>,
+    /// The prompt's tokens.
+    pub input_tokens: Option<u64>,
+    /// How they were counted: `bound`, `exact` or `ratio`.
+    pub counted: Option<String>,
+    /// How many output tokens each answer could have.
+    pub output_tokens_max: Option<u64>,
+    /// What each limit says.
+    pub limits: Vec<Verdict>,
+}
+
+/// What one limit says to a request.
+#[derive(Debug, Serialize)]
+pub struct Verdict {
+    /// The limit in the operator's words.
+    pub limit: String,
+    /// Whether it is only watched.
+    pub shadow: bool,
+    /// `room`, `wait` or `never`.
+    pub verdict: &'static str,
+    /// What the request asks of it.
+    pub requested: serde_json::Value,
+    /// How much it allows.
+    pub amount: serde_json::Value,
+    /// What is used and settled.
+    pub used: serde_json::Value,
+    /// What is reserved and not yet settled.
+    pub held: serde_json::Value,
+    /// How long until the request fits, if nothing else comes.
+    pub wait_ms: Option<u64>,
+}
+
+/// Where the limits on one caller stand.
+#[derive(Debug, Serialize)]
+pub struct Holder {
+    /// The key's name, or `anonymous`.
+    pub key: String,
+    /// The limits, those shared with others included.
+    pub limits: Vec<Row>,
+}
+
+impl Gateway {
+    /// What would happen to `body`, sent by the key called `key` (or by an anonymous caller on
+    /// loopback), now. Nothing when there is no such caller.
+    pub async fn explain(
+        self: &Arc<Self>,
+        key: Option<&str>,
+        endpoint: Endpoint,
+        body: &Bytes,
+    ) -> Option<Explanation> {
+        let caller = self.caller_called(key)?;
+        let tier = self.policy.tier_name(&caller).to_string();
+        let told = |refusal: Refusal| Explanation {
+            tier: tier.clone(),
+            refusal: Some(refusal.notice(String::new(), Span::ZERO).message),
+            ..Explanation::default()
+        };
+        let ask = match self.scales.read(endpoint, body).await {
+            Ok(ask) => ask,
+            Err(malformed) => return Some(told(Refusal::Malformed(malformed))),
+        };
+        let options = match self.policy.consider(caller, ask) {
+            Ok(options) => options,
+            Err(refusal) => return Some(told(refusal)),
+        };
+        let weight = self.scales.weigh(&options, body).await;
+        let now = self.clock().now();
+        Some(match options.plan(weight.counts, now) {
+            Ok(plan) => self.explain_plan(&plan, tier, now),
+            Err(refusal) => told(refusal),
+        })
+    }
+
+    /// Where the limits stand for each caller that `subject` (`kind:value`) speaks of; without one,
+    /// for every key and for anonymous callers on loopback.
+    pub fn standings(&self, subject: Option<&str>) -> Vec<Holder> {
+        let mut holders: Vec<_> = self
+            .policy
+            .keys()
+            .filter(|key| subject.is_none_or(|subject| key.stands_for(subject)))
+            .filter_map(|key| {
+                let caller = self.policy.caller_of(key.name(), LOOPBACK)?;
+                Some(Holder { key: key.name().to_owned(), limits: rows(self, &caller, false) })
+            })
+            .collect();
+        let ip = match subject {
+            None => Some(LOOPBACK),
+            Some(subject) => subject.strip_prefix("ip:").and_then(|ip| ip.parse().ok()),
+        };
+        let anonymous = ip.and_then(|ip| self.policy.identify(None, ip));
+        holders.extend(anonymous.map(|caller| Holder {
+            key: "anonymous".to_owned(),
+            limits: rows(self, &caller, false),
+        }));
+        holders
+    }
+
+    fn caller_called(&self, key: Option<&str>) -> Option<Caller> {
+        match key {
+            Some(name) => self.policy.caller_of(name, LOOPBACK),
+            None => self.policy.identify(None, LOOPBACK),
+        }
+    }
+
+    fn explain_plan(&self, plan: &Plan, tier: String, now: Timestamp) -> Explanation {
+        let Some(candidate) = plan.candidates().first() else {
+            return Explanation { tier, ..Explanation::default() };
+        };
+        let looked = self.meters.peek(candidate.charges());
+        let (stretch, refusal) = match &looked {
+            Ok((stretch, _)) => (*stretch, None),
+            Err(denied) => (candidate.charges().stretch().least, Some(denied)),
+        };
+        let standings = looked.as_ref().map_or_else(|no| &no.standings, |(_, all)| all);
+        let deployment = candidate.deployment();
+        let message = refusal.map(|denied| {
+            plan.refusal(candidate, denied, now).notice(String::new(), Span::ZERO).message
+        });
+        let look = Look { candidate, stretch, now };
+        let mut limits = look.enforced(standings, refusal);
+        limits.extend(look.watched(self));
+        Explanation {
+            admitted: refusal.is_none(),
+            refusal: message,
+            tier,
+            deployment: Some(format!("{}/{}", deployment.provider(), deployment.model())),
+            input_tokens: Some(plan.counts().input.get()),
+            counted: Some(format!("{:?}", plan.counts().how).to_ascii_lowercase()),
+            output_tokens_max: Some(Tokens::new(stretch).get()),
+            limits,
+        }
+    }
+}
+
+/// A candidate that is looked at and not taken.
+struct Look<'a> {
+    candidate: &'a Candidate,
+    stretch: u64,
+    now: Timestamp,
+}
+
+impl Look<'_> {
+    fn enforced(&self, standings: &[Standing], denied: Option<&Denied>) -> Vec<Verdict> {
+        let charges = self.candidate.charges().iter();
+        let rows = self.candidate.limits().iter().zip(charges).zip(standings).enumerate();
+        let rows = rows.map(|(at, ((limit, charge), standing))| {
+            let short = denied.and_then(|no| no.short.iter().find(|short| short.charge == at));
+            self.verdict(limit, charge.demand.at(self.stretch), *standing, short)
+        });
+        rows.collect()
+    }
+
+    fn watched(&self, gate: &Gateway) -> Vec<Verdict> {
+        let rows = self.candidate.shadows().iter().filter_map(|(limit, charge)| {
+            let stretch = tollgate_limits::Stretch { least: self.stretch, most: self.stretch };
+            let charges = tollgate_limits::Charges::new(vec![*charge], stretch).ok()?;
+            let asked = charge.demand.at(self.stretch);
+            Some(match gate.meters.peek(&charges) {
+                Ok((_, standings)) => self.verdict(limit, asked, *standings.first()?, None),
+                Err(no) => self.verdict(limit, asked, *no.standings.first()?, no.short.first()),
+            })
+        });
+        rows.collect()
+    }
+
+    fn verdict(
+        &self,
+        limit: &tollgate_policy::BoundLimit,
+        asked: tollgate_units::Amount,
+        standing: Standing,
+        short: Option<&Short>,
+    ) -> Verdict {
+        let wait = short.map(|short| short.wait);
+        Verdict {
+            limit: limit.sentence().to_owned(),
+            shadow: limit.limit().shadow,
+            verdict: match wait {
+                None => "room",
+                Some(Wait::Until(_)) => "wait",
+                Some(Wait::Never) => "never",
+            },
+            requested: shown(limit, asked),
+            amount: shown(limit, limit.limit().most()),
+            used: shown(limit, standing.used),
+            held: shown(limit, standing.held),
+            wait_ms: match wait {
+                Some(Wait::Until(at)) => Some(at.since(self.now).as_millis()),
+                Some(Wait::Never) | None => None,
+            },
+        }
+    }
+}
+
+/// Where an operator's own questions come from.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

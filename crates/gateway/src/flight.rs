@@ -1,0 +1,263 @@
+//! A request on its way, from admission to its end: what is held, what was counted, and when things
+//! happened. However it ends, it is settled, counted and logged once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+use tollgate_limits::SettlementKind;
+use tollgate_policy::Ended;
+use tollgate_units::{Span, Tokens};
+use tollgate_wire::Usage;
+
+use crate::admit::Admitted;
+use crate::gate::Gateway;
+use crate::identify::Inbound;
+use crate::scales::Weight;
+use crate::telemetry::{AccessLine, Direction, Ending, Outcome, StoreOp};
+
+/// An admitted request. Dropped before its end, it counts as abandoned by its caller.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    gate: Arc<Gateway>,
+    admitted: Option<Admitted>,
+    weight: Weight,
+    reserved: Tokens,
+    request_id: String,
+    path: &'static str,
+    attempts: u32,
+    times: Times,
+}
+
+/// When things happened.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    since: Instant,
+    admitted: Instant,
+    sent: Option<Instant>,
+    first_token: Option<Instant>,
+}
+
+impl Flight {
+    pub(crate) fn new(
+        gate: &Arc<Gateway>,
+        inbound: &Inbound,
+        admitted: Admitted,
+        weight: Weight,
+    ) -> Self {
+        let ask = admitted.plan.ask();
+        let reserved = weight.counts.input.plus(admitted.output().times(ask.answers));
+        gate.sums.reserved(reserved);
+        Self {
+            gate: gate.clone(),
+            request_id: inbound.request_id.clone(),
+            path: ask.endpoint.path(),
+            admitted: Some(admitted),
+            weight,
+            reserved,
+            attempts: 0,
+            times: Times {
+                since: inbound.since,
+                admitted: Instant::now(),
+                sent: None,
+                first_token: None,
+            },
+        }
+    }
+
+    pub(crate) fn gate(&self) -> &Arc<Gateway> {
+        &self.gate
+    }
+
+    /// What is held, until the flight has ended.
+    pub(crate) const fn admitted(&self) -> Option<&Admitted> {
+        self.admitted.as_ref()
+    }
+
+    /// What was used if nothing of the answer came: the prompt.
+    pub(crate) fn prompt_only(&self) -> Usage {
+        self.estimated(Tokens::ZERO)
+    }
+
+    /// What was used as far as the gateway can tell: the prompt as counted, and `output` as counted
+    /// from what flowed.
+    pub(crate) fn estimated(&self, output: Tokens) -> Usage {
+        // What cannot be read is counted as it lies; it was bounded all the same.
+        let output = output.min(self.reserved.less(self.weight.counts.input));
+        Usage { input: self.weight.counts.input, output, estimated: true, ..Usage::default() }
+    }
+
+    /// The request goes out now: from here on whoever leaves has spent the prompt.
+    pub(crate) fn sending(&mut self) {
+        self.attempts += 1;
+        let prompt = self.prompt_only();
+        if let Some(admitted) = &mut self.admitted {
+            admitted.known(Ended::Broken(&prompt));
+        }
+        self.times.sent = Some(Instant::now());
+    }
+
+    /// The attempt failed where nothing is owed; the next candidate takes over, if there is one.
+    pub(crate) fn try_next(&mut self) -> bool {
+        let Some(admitted) = &mut self.admitted else {
+            return false;
+        };
+        let moved = admitted.next_candidate();
+        admitted.known(Ended::Unsent);
+        moved
+    }
+
+    /// How many providers were asked.
+    pub(crate) const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// The first piece of the answer is there.
+    pub(crate) fn first_piece(&mut self) {
+        self.times.first_token.get_or_insert_with(Instant::now);
+    }
+
+    /// The tokens of `text` in the served model's own counting.
+    pub(crate) fn count(&self, text: &str) -> Tokens {
+        let model =
+            self.admitted.as_ref().map(|admitted| admitted.candidate().deployment().model());
+        model.map_or(Tokens::ZERO, |model| self.gate.scales.count(model, text))
+    }
+
+    /// Settles, counts and logs. `status` is what the caller was told.
+    pub(crate) fn end(mut self, ended: Ended<'_>, outcome: Outcome, status: StatusCode) {
+        self.finish(ended, outcome, status);
+    }
+
+    fn finish(&mut self, ended: Ended<'_>, outcome: Outcome, status: StatusCode) {
+        let Some(admitted) = self.admitted.take() else {
+            return;
+        };
+        let usage = match ended {
+            Ended::Answered(usage) | Ended::Broken(usage) => Some(usage),
+            Ended::Refused | Ended::Unsent => None,
+        };
+        self.count_metrics(&admitted, usage, outcome);
+        let used = usage.map(|usage| usage.input.plus(usage.output)).unwrap_or_default();
+        let cost = usage.and_then(|usage| admitted.candidate().cost(usage)).unwrap_or_default();
+        self.gate.sums.ended(self.reserved, used, cost);
+        if let (Ended::Answered(usage), Outcome::Answered) = (ended, outcome) {
+            let model = admitted.candidate().deployment().model();
+            self.gate.scales.learn(model, self.weight, usage);
+        }
+        self.log(&admitted, usage, outcome, status);
+        let since = Instant::now();
+        let settlement = admitted.settle(ended);
+        self.gate.metrics.store_took(StoreOp::Settle, since.elapsed());
+        self.gate.metrics.ended(match settlement.kind {
+            _ if matches!(ended, Ended::Unsent) => Ending::Voided,
+            SettlementKind::Exact => Ending::Exact,
+            SettlementKind::Overrun => Ending::Overrun,
+            SettlementKind::Refund => Ending::Refund,
+        });
+    }
+
+    fn count_metrics(&self, admitted: &Admitted, usage: Option<&Usage>, outcome: Outcome) {
+        let metrics = &self.gate.metrics;
+        let plan = &admitted.plan;
+        let deployment = admitted.candidate().deployment();
+        let model = plan.model_label().unwrap_or(metrics.other());
+        let tier = plan.policy().tier_name(plan.caller());
+        let route = metrics.route(model, deployment.provider(), &tier);
+        route.ended(outcome);
+        metrics.overhead(self.overhead());
+        let times = &self.times;
+        if let Some(sent) = times.sent {
+            metrics.upstream(sent.elapsed());
+        }
+        if let Some(first) = self.since_sent(times.first_token) {
+            metrics.first_token(first);
+        }
+        let Some(usage) = usage else {
+            return;
+        };
+        route.used(usage);
+        if let Some(cost) = admitted.candidate().cost(usage) {
+            route.cost(cost);
+        }
+        if usage.estimated {
+            return;
+        }
+        let bound = self.reserved.less(self.weight.counts.input);
+        route.estimated(Direction::Input, self.weight.counts.input, usage.input);
+        route.estimated(Direction::Output, bound, usage.output);
+        let used = usage.input.plus(usage.output);
+        metrics.reserved(self.reserved, used);
+        metrics.debt(used.less(self.reserved));
+        if let (true, Some(first)) = (plan.ask().stream, times.first_token) {
+            metrics.output_tokens(usage.output.less(Tokens::new(1)), first.elapsed());
+        }
+    }
+
+    fn log(
+        &self,
+        admitted: &Admitted,
+        usage: Option<&Usage>,
+        outcome: Outcome,
+        status: StatusCode,
+    ) {
+        if !AccessLine::is_wanted() {
+            return;
+        }
+        let plan = &admitted.plan;
+        let deployment = admitted.candidate().deployment();
+        let served = format!("{}/{}", deployment.provider(), deployment.model());
+        let times = &self.times;
+        let line = AccessLine {
+            request_id: &self.request_id,
+            method: &Method::POST,
+            path: &format!("/v1{}", self.path),
+            status,
+            outcome,
+            decision: "admitted",
+            tier: Some(&plan.policy().tier_name(plan.caller())),
+            key: plan.caller().key_name(),
+            model: Some(&plan.ask().model),
+            deployment: Some(&served),
+            input_tokens: usage.map(|usage| usage.input),
+            output_tokens: usage.map(|usage| usage.output),
+            reserved_tokens: Some(self.reserved),
+            estimated: usage.is_some_and(|usage| usage.estimated),
+            cost: usage.and_then(|usage| admitted.candidate().cost(usage)),
+            overhead_us: u64::try_from(self.overhead().as_micros()).unwrap_or(u64::MAX),
+            upstream: times.sent.map(|sent| span(sent.elapsed())),
+            first_token: self.since_sent(times.first_token).map(span),
+            duration: span(times.since.elapsed()),
+        };
+        line.write();
+    }
+
+    /// The gateway's own time before the request goes out: what a caller could notice.
+    fn overhead(&self) -> Duration {
+        self.times.sent.unwrap_or(self.times.admitted).duration_since(self.times.since)
+    }
+
+    fn since_sent(&self, at: Option<Instant>) -> Option<Duration> {
+        Some(at?.duration_since(self.times.sent?))
+    }
+}
+
+impl Drop for Flight {
+    /// The caller is gone: the prompt was spent if it was sent, and nothing if it was not.
+    fn drop(&mut self) {
+        if self.admitted.is_some() {
+            let prompt = self.prompt_only();
+            let ended =
+                if self.times.sent.is_some() { Ended::Broken(&prompt) } else { Ended::Unsent };
+            let gone = StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or_default();
+            self.finish(ended, Outcome::Disconnected, gone);
+        }
+    }
+}
+
+fn span(duration: Duration) -> Span {
+    Span::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What nginx logs for a caller who left; it is never sent.
+const CLIENT_CLOSED_REQUEST: u16 = 499;

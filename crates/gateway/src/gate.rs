@@ -1,0 +1,250 @@
+//! The gateway, built from its parts, and the one door that every request comes through.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tollgate_policy::Policy;
+use tollgate_store::{Clock, Memory};
+use tollgate_units::Span;
+use tollgate_wire::{Endpoint, Notice, NoticeKind};
+
+use crate::answer::{self, Outgoing, json, render};
+use crate::crew::Crew;
+use crate::identify::{self, Inbound};
+use crate::saved::Saved;
+use crate::scales::Scales;
+use crate::server::Draining;
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+use crate::totals::{Sums, Totals};
+use crate::upstream::Upstreams;
+use crate::{models, pipeline, stopped};
+
+/// What the gateway is built from.
+#[derive(Debug)]
+pub struct Parts {
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// Where the meters are.
+    pub meters: Arc<Memory>,
+    /// The accounts, in the policy's order of providers.
+    pub upstreams: Upstreams,
+    /// What is counted for operators.
+    pub metrics: Arc<Metrics>,
+    /// The threads that count big prompts.
+    pub crew: Crew,
+    /// Bounds of time and size.
+    pub bounds: Bounds,
+    /// Whether the listener is on loopback, where a foreign `Host` is refused.
+    pub loopback: bool,
+    /// Whether the gateway is on its way down.
+    pub draining: Draining,
+    /// The only place where work is spawned.
+    pub tasks: Tasks,
+    /// Unpredictable bits: the beginning of request ids and of jitter.
+    pub seed: u64,
+}
+
+/// Bounds of time and size on the way of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The longest body, in bytes.
+    pub body_bytes_max: u64,
+    /// How long a caller may take to send its body.
+    pub body: Span,
+    /// How long a provider may take to begin its answer.
+    pub first_byte: Span,
+    /// How long a provider may be silent within its answer.
+    pub idle: Span,
+}
+
+/// The data plane.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) meters: Arc<Memory>,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) scales: Scales,
+    pub(crate) saved: Saved,
+    pub(crate) sums: Sums,
+    pub(crate) bounds: Bounds,
+    pub(crate) tasks: Tasks,
+    loopback: bool,
+    draining: Draining,
+    seed: u64,
+    requests: AtomicU64,
+}
+
+impl Gateway {
+    /// The gateway made of `parts`.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            policy: parts.policy,
+            meters: parts.meters,
+            upstreams: parts.upstreams,
+            metrics: parts.metrics,
+            scales: Scales::new(parts.crew),
+            saved: Saved::default(),
+            sums: Sums::default(),
+            bounds: parts.bounds,
+            tasks: parts.tasks,
+            loopback: parts.loopback,
+            draining: parts.draining,
+            seed: parts.seed,
+            requests: AtomicU64::new(0),
+        })
+    }
+
+    /// The policy in force.
+    pub const fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// The meters.
+    pub const fn meters(&self) -> &Arc<Memory> {
+        &self.meters
+    }
+
+    /// The clock that decisions are made by.
+    pub fn clock(&self) -> &Clock {
+        self.meters.clock()
+    }
+
+    /// What is counted for operators.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The metrics as text, with the books as they stand now.
+    pub fn render_metrics(&self) -> String {
+        self.metrics.stands(self.meters.books().held_count, self.meters.meters());
+        self.metrics.render()
+    }
+
+    /// What went through the gate in all, since the start.
+    pub fn totals(&self) -> Totals {
+        self.sums.now()
+    }
+
+    /// The only place where work is spawned.
+    pub const fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Whether the gateway takes new requests. Once it is on its way down they are refused with a
+    /// `Retry-After`, and running ones finish.
+    pub fn is_ready(&self) -> bool {
+        !self.draining.has_begun()
+    }
+
+    /// Whether any request is on its way.
+    pub fn is_busy(&self) -> bool {
+        self.meters.books().held_count > 0
+    }
+
+    /// Answers one request. Dropping the future, or the answer's body, gives back what is held.
+    pub async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: std::net::SocketAddr,
+    ) -> Response<Outgoing> {
+        match (request.method(), request.uri().path()) {
+            (&Method::GET | &Method::HEAD, "/healthz") => json(StatusCode::OK, HEALTHY),
+            (&Method::GET | &Method::HEAD, "/readyz") if self.is_ready() => {
+                json(StatusCode::OK, HEALTHY)
+            }
+            (&Method::GET | &Method::HEAD, "/readyz") => {
+                json(StatusCode::SERVICE_UNAVAILABLE, DRAINING)
+            }
+            _ => self.admit_or_explain(request, peer).await,
+        }
+    }
+
+    async fn admit_or_explain(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: std::net::SocketAddr,
+    ) -> Response<Outgoing> {
+        let request_id = self.request_id();
+        let (parts, body) = request.into_parts();
+        let inbound = Inbound::new(parts, peer, request_id);
+        if let Some(notice) = self.turned_away(&inbound) {
+            return render(&notice);
+        }
+        let path = inbound.parts.uri.path();
+        if inbound.parts.method == Method::POST
+            && let Some(endpoint) = Endpoint::of_path(path)
+        {
+            // Boxed, so that it goes when the answer's head is there: a stream stays for minutes.
+            return Box::pin(pipeline::answer(&self, inbound, endpoint, body)).await;
+        }
+        match identify::identify(&inbound, &self) {
+            Err(refusal) => stopped::refuse(&self, &inbound, refusal),
+            Ok(caller) => {
+                let mut response = match (&inbound.parts.method, path) {
+                    (&Method::GET, "/v1/limits") => models::limits(&self, &caller),
+                    (&Method::GET, "/v1/models") => models::list(&self, &caller),
+                    (&Method::GET, path) if path.starts_with(models::ONE) => {
+                        models::one(&self, &caller, &inbound)
+                    }
+                    _ => render(&inbound.notice(NoticeKind::NotFound, not_found(&inbound))),
+                };
+                models::stand(&self, &caller, response.headers_mut());
+                answer::identify(response.headers_mut(), &inbound.request_id);
+                response
+            }
+        }
+    }
+
+    /// What no caller is asked about: a gateway that is going down, and a request that a browser
+    /// was tricked into.
+    fn turned_away(&self, inbound: &Inbound) -> Option<Notice> {
+        if !self.is_ready() {
+            let mut notice = inbound.notice(
+                NoticeKind::Overloaded,
+                "This gateway is shutting down. Try again: another one will answer.".to_owned(),
+            );
+            notice.retry_after = Some(DRAIN_RETRY);
+            return Some(notice);
+        }
+        let foreign = identify::foreign(&inbound.parts.headers, &inbound.parts.uri, self.loopback)?;
+        Some(inbound.notice(NoticeKind::InvalidRequest, foreign))
+    }
+
+    fn request_id(&self) -> String {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        format!("req_{:08x}{number:08x}", self.seed >> 32)
+    }
+
+    /// A little of the wait, at most a tenth and 30 s, so that a crowd does not return at once.
+    pub(crate) fn jitter(&self, wait: Span) -> Span {
+        let number = self.requests.load(Ordering::Relaxed);
+        let most = (wait.as_millis() / 10).min(30_000);
+        Span::from_millis(scrambled(self.seed ^ number) % (most + 1))
+    }
+}
+
+/// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014): neighbours come out far apart.
+const fn scrambled(seed: u64) -> u64 {
+    let once = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let twice = (once ^ (once >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    twice ^ (twice >> 31)
+}
+
+fn not_found(inbound: &Inbound) -> String {
+    format!(
+        "There is no {} {} here. \
+         What is served: /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, \
+         /v1/moderations, /v1/models and /v1/limits.",
+        inbound.parts.method,
+        inbound.parts.uri.path()
+    )
+}
+
+const DRAIN_RETRY: Span = Span::from_secs(1);
+const HEALTHY: Bytes = Bytes::from_static(b"{\"status\":\"ok\"}");
+const DRAINING: Bytes = Bytes::from_static(b"{\"status\":\"draining\"}");

@@ -1,0 +1,243 @@
+//! Who knocks: from headers and the connection to a caller, before the body is read.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use http::{HeaderMap, HeaderName, Uri, header, request};
+use tollgate_limits::Wait;
+use tollgate_policy::{Caller, Refusal};
+use tollgate_units::Span;
+use tollgate_wire::{Notice, NoticeKind};
+
+use crate::gate::Gateway;
+
+/// A request as it came, less its body.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    pub(crate) parts: request::Parts,
+    pub(crate) peer: SocketAddr,
+    pub(crate) request_id: String,
+    /// When the head was there.
+    pub(crate) since: Instant,
+}
+
+impl Inbound {
+    pub(crate) fn new(parts: request::Parts, peer: SocketAddr, request_id: String) -> Self {
+        Self { parts, peer, request_id, since: Instant::now() }
+    }
+
+    /// What is told to the caller when the gateway itself says no for a reason of HTTP.
+    pub(crate) fn notice(&self, kind: NoticeKind, message: String) -> Notice {
+        Notice {
+            kind,
+            message,
+            param: None,
+            limited: None,
+            retry_after: None,
+            request_id: self.request_id.clone(),
+        }
+    }
+}
+
+/// Why nobody was recognised.
+#[derive(Debug)]
+pub(crate) enum Unknown {
+    /// No key where one is needed, or one that is not known.
+    Credential,
+    /// Too many failures from this address: when the next one may come.
+    TooMany(Span),
+}
+
+/// The caller, by key or by address. A failure is counted against the address; after a minute's
+/// worth the answer is a 429. A right key is never held up by the wrong ones of a neighbour.
+pub(crate) fn identify(inbound: &Inbound, gate: &Gateway) -> Result<Caller, Unknown> {
+    let ip = inbound.peer.ip();
+    let caller = match credential(&inbound.parts.headers, &inbound.parts.uri) {
+        Ok(credential) => gate.policy.identify(credential, ip),
+        Err(Ambiguous) => None,
+    };
+    caller.ok_or_else(|| failed(gate, ip))
+}
+
+fn failed(gate: &Gateway, ip: IpAddr) -> Unknown {
+    let now = gate.clock().now();
+    let Some(charges) = gate.policy.failed_login(ip, now) else {
+        return Unknown::Credential;
+    };
+    match gate.meters.reserve(charges) {
+        Ok(held) => {
+            let used = held.reserved(0);
+            held.settle(&[used]);
+            Unknown::Credential
+        }
+        Err(denied) => match denied.wait() {
+            Wait::Until(at) => Unknown::TooMany(at.since(now)),
+            Wait::Never => Unknown::Credential,
+        },
+    }
+}
+
+impl Unknown {
+    pub(crate) fn notice(self, inbound: &Inbound) -> Notice {
+        match self {
+            Self::Credential => Refusal::Credential.notice(inbound.request_id.clone(), Span::ZERO),
+            Self::TooMany(wait) => {
+                let mut notice = inbound.notice(
+                    NoticeKind::LimitExceeded,
+                    "Too many requests with a wrong key from this address.".to_owned(),
+                );
+                notice.retry_after = Some(wait);
+                notice
+            }
+        }
+    }
+}
+
+/// Two different credentials, or one where it would be logged: whose request it is cannot be said.
+struct Ambiguous;
+
+/// The one credential that a request presents. Clients insist on sending something, so an empty
+/// one and the word `anonymous` are none.
+fn credential<'a>(headers: &'a HeaderMap, uri: &Uri) -> Result<Option<&'a str>, Ambiguous> {
+    if uri.query().is_some_and(has_key) {
+        return Err(Ambiguous);
+    }
+    let mut found: Option<&str> = None;
+    for name in &CREDENTIALS {
+        for value in headers.get_all(name) {
+            let text = value.to_str().map_err(|_| Ambiguous)?.trim();
+            let secret = if name == header::AUTHORIZATION { bearer(text)? } else { text };
+            if found.is_some_and(|first| first != secret) {
+                return Err(Ambiguous);
+            }
+            found = Some(secret);
+        }
+    }
+    Ok(found.filter(|secret| !secret.is_empty() && *secret != "anonymous"))
+}
+
+const CREDENTIALS: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+
+/// The secret behind `Bearer`. Another scheme is a credential that fails, not a missing one.
+fn bearer(value: &str) -> Result<&str, Ambiguous> {
+    let (scheme, secret) = value.split_once(' ').unwrap_or((value, ""));
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+    (is_bearer || value.is_empty()).then_some(secret.trim()).ok_or(Ambiguous)
+}
+
+fn has_key(query: &str) -> bool {
+    query.split('&').any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        // A name that is written in a roundabout way has something to hide.
+        name.contains('%')
+            || matches!(&*name, "key" | "api_key" | "api-key" | "apikey" | "access_token" | "token")
+    })
+}
+
+/// Why a request must not be answered although its sender may be known: a page of another origin
+/// sent it through somebody's browser, or a name that was made to point at loopback.
+pub fn foreign(headers: &HeaderMap, uri: &Uri, loopback: bool) -> Option<String> {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .or_else(|| uri.authority().map(http::uri::Authority::as_str))
+        .unwrap_or_default();
+    if loopback && !is_loopback(host) {
+        return Some(format!(
+            "This gateway listens on loopback and answers to localhost, not to \"{host}\"."
+        ));
+    }
+    let origin = headers.get(header::ORIGIN)?.to_str().unwrap_or_default();
+    let own = origin.split_once("://").is_some_and(|(_, authority)| authority == host);
+    (!own).then(|| "This gateway does not answer pages of another origin.".to_owned())
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (name, port) =
+        bracketed.unwrap_or_else(|| host.split_at(host.find(':').unwrap_or(host.len())));
+    let digits = port.strip_prefix(':').unwrap_or(port);
+    if (port.len() == digits.len() && !port.is_empty())
+        || !digits.bytes().all(|b| b.is_ascii_digit())
+    {
+        return false;
+    }
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    type Headers = [(&'static str, &'static str)];
+
+    fn presented(headers: &Headers, uri: &str) -> Result<Option<String>, ()> {
+        let mut map = HeaderMap::new();
+        for &(name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let uri = uri.parse().unwrap();
+        credential(&map, &uri).map(|found| found.map(str::to_owned)).map_err(|_| ())
+    }
+
+    #[test]
+    fn a_credential_is_one_none_or_refused() {
+        let some = |text: &str| Ok(Some(text.to_owned()));
+        let table: [(&Headers, &str, _); 13] = [
+            (&[], "/v1/models", Ok(None)),
+            (&[("authorization", "Bearer k1")], "/", some("k1")),
+            (&[("authorization", "bearer  k1 ")], "/", some("k1")),
+            (&[("x-api-key", "k1")], "/", some("k1")),
+            (&[("api-key", "k1")], "/", some("k1")),
+            (&[("x-goog-api-key", "k1")], "/", some("k1")),
+            (&[("authorization", "Bearer k1"), ("x-api-key", "k1")], "/", some("k1")),
+            (&[("authorization", "Bearer k1"), ("x-api-key", "k2")], "/", Err(())),
+            (&[("authorization", "Bearer k1"), ("authorization", "Bearer k2")], "/", Err(())),
+            (&[("authorization", "Basic k1")], "/", Err(())),
+            (&[("authorization", "Bearer ")], "/", Ok(None)),
+            (&[("authorization", "Bearer anonymous")], "/", Ok(None)),
+            (&[("authorization", "Bearer k1")], "/?KEY=k1", Err(())),
+        ];
+        for (headers, uri, expected) in table {
+            assert_eq!(presented(headers, uri), expected, "{headers:?} {uri}");
+        }
+    }
+
+    #[test]
+    fn a_right_key_beside_an_empty_one_is_two_credentials() {
+        let two = &[("authorization", "Bearer k1"), ("x-api-key", "")];
+        assert_eq!(presented(two, "/"), Err(()));
+    }
+
+    #[test]
+    fn browsers_are_kept_out_and_loopback_answers_to_its_own_names() {
+        let check = |host: &'static str, origin: Option<&'static str>, loopback| {
+            let mut map = HeaderMap::new();
+            map.insert(header::HOST, HeaderValue::from_static(host));
+            if let Some(origin) = origin {
+                map.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            foreign(&map, &Uri::from_static("/"), loopback).is_none()
+        };
+        assert!(check("localhost:8080", None, true));
+        assert!(check("127.0.0.1:8080", None, true));
+        assert!(check("[::1]:8080", None, true));
+        for evil in
+            ["evil.example", "[::1].evil.com", "localhost:80@evil.com", "", "127.0.0.1.evil.com"]
+        {
+            assert!(!check(evil, None, true), "{evil}");
+        }
+        assert!(check("gate.example", None, false));
+        assert!(check("gate.example", Some("https://gate.example"), false));
+        assert!(!check("gate.example", Some("https://evil.example"), false));
+        assert!(!check("gate.example", Some("null"), false));
+    }
+}

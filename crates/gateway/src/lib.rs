@@ -1,0 +1,39 @@
+//! The data plane: pipeline, upstream client, relay.
+//!
+//! A request goes `identify ▸ read ▸ consider ▸ weigh ▸ plan ▸ admit ▸ send`, one line each in
+//! `pipeline.rs`; `relay` and `settle` are the body of its answer. Whatever was taken is in a value
+//! that gives it back when it is dropped, because every `await` is a place where a request may
+//! vanish. Decisions are made in the pure crates; what is here moves bytes and keeps time.
+
+mod admit;
+mod answer;
+pub mod crew;
+mod explain;
+mod flight;
+mod gate;
+pub mod headers;
+mod identify;
+mod models;
+mod pipeline;
+mod read;
+mod relay;
+mod respond;
+mod saved;
+mod scales;
+mod send;
+pub mod server;
+mod stopped;
+pub mod tasks;
+pub mod telemetry;
+pub mod tls;
+mod totals;
+pub mod upstream;
+
+pub use answer::Outgoing;
+pub use explain::{Explanation, Holder, Verdict};
+pub use gate::{Bounds, Gateway, Parts};
+pub use identify::foreign;
+pub use models::Row;
+pub use relay::{BrokenOff, Relay};
+pub use totals::Totals;
+pub use upstream::Upstreams;

@@ -1,0 +1,324 @@
+//! Bytes back: the body of an answer, passed on as it comes, read on the way, settled at its end.
+//!
+//! The server pulls this body, so a slow caller slows the provider and nothing piles up here. At
+//! most one incomplete event is held. When the body ends, breaks, or is dropped because the caller
+//! is gone, the connection to the provider is closed first and then the truth is booked.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+use tollgate_policy::Ended;
+use tollgate_units::Tokens;
+use tollgate_wire::{Endpoint, Tap, Usage, answer_text, usage_of};
+
+use crate::flight::Flight;
+use crate::telemetry::Outcome;
+
+/// The body of a provider's answer on its way to the caller.
+#[derive(Debug)]
+pub struct Relay {
+    upstream: Option<Incoming>,
+    reading: Reading,
+    /// What is ready to go out.
+    ready: VecDeque<Bytes>,
+    flight: Option<Box<Flight>>,
+    /// Output tokens counted so far, for an answer that reports none.
+    counted: Tokens,
+    silence: Silence,
+    status: StatusCode,
+}
+
+/// How the answer is read on its way.
+#[derive(Debug)]
+enum Reading {
+    /// As server-sent events.
+    Events(Tap),
+    /// As one JSON document.
+    Whole { endpoint: Endpoint, kept: Kept },
+}
+
+/// What has been seen of a JSON answer. The usual answer is one piece and is not copied.
+#[derive(Debug, Default)]
+struct Kept {
+    pieces: Vec<Bytes>,
+    bytes: usize,
+}
+
+/// How long the provider may say nothing.
+#[derive(Debug)]
+struct Silence {
+    most: Duration,
+    ends: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Relay {
+    /// Relays `upstream`. Events are read where `tap` is given, else one JSON document.
+    pub(crate) fn new(
+        status: StatusCode,
+        upstream: Incoming,
+        tap: Option<Tap>,
+        endpoint: Endpoint,
+        flight: Box<Flight>,
+    ) -> Self {
+        let most = Duration::from_millis(flight.gate().bounds.idle.as_millis());
+        Self {
+            upstream: Some(upstream),
+            reading: tap
+                .map_or(Reading::Whole { endpoint, kept: Kept::default() }, Reading::Events),
+            ready: VecDeque::new(),
+            flight: Some(flight),
+            counted: Tokens::ZERO,
+            silence: Silence { most, ends: Instant::now() + most, timer: None },
+            status,
+        }
+    }
+
+    /// A piece of the answer came.
+    fn take(&mut self, piece: Bytes) {
+        if let Some(flight) = &mut self.flight {
+            flight.first_piece();
+        }
+        match &mut self.reading {
+            Reading::Whole { kept, .. } => {
+                kept.keep(&piece);
+                self.ready.push_back(piece);
+            }
+            Reading::Events(tap) => {
+                tap.push(piece, &mut self.ready);
+                if tap.tally().kept() > KEPT_BYTES_MAX {
+                    self.count_text();
+                }
+            }
+        }
+        self.silence.ends = Instant::now() + self.silence.most;
+    }
+
+    /// Counts what was generated and not yet counted, so that it need not be kept.
+    fn count_text(&mut self) {
+        let text = match &mut self.reading {
+            Reading::Events(tap) => tap.tally_mut().take_text(),
+            Reading::Whole { endpoint, kept } => answer_text(*endpoint, &kept.whole()),
+        };
+        if let Some(flight) = &self.flight {
+            self.counted = self.counted.plus(flight.count(&text));
+        }
+    }
+
+    /// What the answer used, by the provider's word or else by counting what flowed.
+    fn usage(&mut self) -> Usage {
+        let reported = match &self.reading {
+            Reading::Events(tap) => tap.tally().usage.clone(),
+            Reading::Whole { endpoint, kept } => usage_of(*endpoint, &kept.whole()),
+        };
+        reported.unwrap_or_else(|| {
+            self.count_text();
+            let flight = self.flight.as_ref();
+            flight.map(|flight| flight.estimated(self.counted)).unwrap_or_default()
+        })
+    }
+
+    /// Closes the provider's connection, then settles, once.
+    fn end(&mut self, how: End) {
+        let whole = how == End::Complete && self.is_whole();
+        self.upstream = None;
+        if self.flight.is_none() {
+            return;
+        }
+        let usage = self.usage();
+        let Some(flight) = self.flight.take() else {
+            return;
+        };
+        // A stream that breaks after its last event has still told the truth; usage on the way is
+        // not yet the whole of it.
+        let told = whole || (self.is_done() && !usage.estimated);
+        let ended = if told { Ended::Answered(&usage) } else { Ended::Broken(&usage) };
+        let outcome = match how {
+            End::Complete if whole => Outcome::Answered,
+            End::Abandoned if told => Outcome::Answered,
+            End::Abandoned => Outcome::Disconnected,
+            End::Broken | End::Complete => Outcome::Failed,
+            End::Silent => Outcome::TimedOut,
+        };
+        flight.end(ended, outcome, self.status);
+    }
+
+    /// Whether the protocol's last event has come.
+    fn is_done(&self) -> bool {
+        matches!(&self.reading, Reading::Events(tap) if tap.tally().done)
+    }
+
+    /// Whether what came is a whole answer of its protocol, and not one that was cut off.
+    fn is_whole(&self) -> bool {
+        match &self.reading {
+            Reading::Events(tap) => tap.tally().done && !tap.tally().failed,
+            Reading::Whole { .. } => true,
+        }
+    }
+
+    /// Whether nothing more can come: the whole length was read, or the last event was.
+    fn may_be_over(&self) -> bool {
+        match &self.reading {
+            Reading::Events(tap) => tap.tally().done,
+            Reading::Whole { .. } => self.upstream.as_ref().is_some_and(Body::is_end_stream),
+        }
+    }
+
+    /// Reads from the provider until something is ready to go out, or it has nothing yet.
+    fn pull(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BrokenOff>> {
+        while let Some(upstream) = &mut self.upstream {
+            match Pin::new(upstream).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Ok(piece) = frame.into_data() {
+                        self.take(piece);
+                    }
+                    // The end is looked for before the last bytes go out, so that a caller who has
+                    // them finds its request settled.
+                    if !self.ready.is_empty() && !self.may_be_over() {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => return self.broke(End::Broken),
+                Poll::Ready(None) => {
+                    if let Reading::Events(tap) = &mut self.reading {
+                        tap.finish(&mut self.ready);
+                    }
+                    self.end(End::Complete);
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Pending if !self.ready.is_empty() => return Poll::Ready(Ok(())),
+                Poll::Pending => return self.wait(context),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn broke(&mut self, how: End) -> Poll<Result<(), BrokenOff>> {
+        self.end(how);
+        if self.ready.is_empty() { Poll::Ready(Err(BrokenOff)) } else { Poll::Ready(Ok(())) }
+    }
+
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BrokenOff>> {
+        match self.silence.poll(context) {
+            Poll::Ready(()) => self.broke(End::Silent),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Body for Relay {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if self.ready.is_empty() {
+            match self.pull(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(broken)) => return Poll::Ready(Some(Err(broken))),
+                Poll::Ready(Ok(())) => {}
+            }
+        }
+        Poll::Ready(self.ready.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.upstream.is_none() && self.ready.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (&self.reading, &self.upstream) {
+            (Reading::Whole { .. }, Some(upstream)) if self.ready.is_empty() => {
+                upstream.size_hint()
+            }
+            _ => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.end(End::Abandoned);
+    }
+}
+
+/// How an answer came to its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    /// The caller is gone.
+    Abandoned,
+    /// The provider's connection broke.
+    Broken,
+    /// The provider ended its answer.
+    Complete,
+    /// The provider said nothing for too long.
+    Silent,
+}
+
+/// The provider broke off after the answer had begun: the caller's connection is cut too, because a
+/// clean end would make half an answer look whole.
+#[derive(Debug)]
+pub struct BrokenOff;
+
+impl std::fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the provider broke off")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+impl Kept {
+    /// Keeps a piece while the whole stays within its bound; past it, usage is estimated.
+    fn keep(&mut self, piece: &Bytes) {
+        self.bytes = self.bytes.saturating_add(piece.len());
+        if self.bytes <= ANSWER_BYTES_MAX {
+            self.pieces.push(piece.clone());
+        } else {
+            self.pieces.clear();
+        }
+    }
+
+    fn whole(&self) -> Bytes {
+        match self.pieces.as_slice() {
+            [only] => only.clone(),
+            pieces => {
+                let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+                for piece in pieces {
+                    whole.extend_from_slice(piece);
+                }
+                whole.freeze()
+            }
+        }
+    }
+}
+
+impl Silence {
+    /// Ready once the provider has said nothing for the whole span. The timer is set when the
+    /// first silence begins, and moved only when it fires early.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let ends = self.ends;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends)));
+        while timer.as_mut().poll(context).is_ready() {
+            if Instant::now() >= ends {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(ends);
+        }
+        Poll::Pending
+    }
+}
+
+/// Text of a stream that is kept before it is counted and let go.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+/// The longest JSON answer whose usage is read; embeddings of a large batch are some megabytes.
+const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;

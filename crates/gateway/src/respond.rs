@@ -1,0 +1,83 @@
+//! The head of an answer: what passes of the provider's, and what the gateway adds to it.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
+use tollgate_policy::Caller;
+use tollgate_wire::Tap;
+
+use crate::answer::{self, Outgoing};
+use crate::flight::Flight;
+use crate::gate::Gateway;
+use crate::headers::{is_identity, returnable};
+use crate::identify::Inbound;
+use crate::models;
+use crate::relay::Relay;
+use crate::send::Answered;
+
+/// The provider's answer, with what the gateway adds to its head; its body relays and settles.
+pub(crate) fn respond(
+    answered: Answered,
+    gate: &Gateway,
+    caller: &Caller,
+    inbound: &Inbound,
+) -> Response<Outgoing> {
+    let now = gate.clock().now();
+    match answered {
+        Answered::Refused(refusal) => {
+            let mut response = refusal.map(Outgoing::Whole);
+            let upstream = HeaderValue::from_static("upstream");
+            response.headers_mut().insert(SOURCE, upstream);
+            models::stand(gate, caller, response.headers_mut());
+            answer::identify(response.headers_mut(), &inbound.request_id);
+            response
+        }
+        Answered::Flows(flight, response) => {
+            let (mut head, body) = response.into_parts();
+            let events = is_events(&head.headers);
+            let readable = is_identity(&head.headers);
+            head.headers = returnable(&head.headers);
+            answer::identify(&mut head.headers, &inbound.request_id);
+            let Some(admitted) = flight.admitted() else {
+                return Response::from_parts(head, Outgoing::Whole(Bytes::new()));
+            };
+            let plan = &admitted.plan;
+            let candidate = admitted.candidate();
+            answer::stand(&mut head.headers, candidate.shown(admitted.held.standings()), now);
+            served(&mut head.headers, &flight);
+            let endpoint = plan.ask().endpoint;
+            let hides = plan.edits(candidate, admitted.output()).ask_usage;
+            let tap = (events && readable).then(|| Tap::new(endpoint, hides));
+            let relay = Relay::new(head.status, body, tap, endpoint, flight);
+            Response::from_parts(head, Outgoing::Relay(Box::new(relay)))
+        }
+    }
+}
+
+/// Who served the request, and what was changed in it.
+fn served(headers: &mut HeaderMap, flight: &Flight) {
+    let Some(admitted) = flight.admitted() else {
+        return;
+    };
+    let deployment = admitted.candidate().deployment();
+    let served = format!("{}/{}", deployment.provider(), deployment.model());
+    if let Ok(served) = HeaderValue::try_from(served) {
+        headers.insert(MODEL, served);
+    }
+    if let Some(cap) = admitted.plan.cap_set(admitted.output()) {
+        headers.insert(MAX_OUTPUT_TOKENS, cap.get().into());
+    }
+    if flight.attempts() > 1 {
+        headers.insert(ATTEMPTS, flight.attempts().into());
+    }
+}
+
+fn is_events(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
+const MAX_OUTPUT_TOKENS: HeaderName = HeaderName::from_static("x-tollgate-max-output-tokens");
+const MODEL: HeaderName = HeaderName::from_static("x-tollgate-model");
+const SOURCE: HeaderName = HeaderName::from_static("x-tollgate-source");

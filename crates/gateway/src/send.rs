@@ -1,0 +1,196 @@
+//! Bytes out: try candidates until a provider answers. Nothing has reached the caller yet, so a
+//! failure here can still be somebody else's success.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tollgate_policy::Ended;
+use tollgate_units::Span;
+use tollgate_wire::{Judgement, Notice, NoticeKind, edit, judge, openai_reply, without_account};
+
+use crate::flight::Flight;
+use crate::headers::{forwardable, is_identity};
+use crate::identify::Inbound;
+use crate::telemetry::Outcome;
+use crate::upstream::{Cause, SendError};
+
+/// A provider has answered.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    /// With a body that is to be relayed; the flight goes on with it.
+    Flows(Box<Flight>, Response<Incoming>),
+    /// With a refusal of the request itself, which passes on.
+    Refused(Response<Bytes>),
+}
+
+/// Why no provider answered: what the last of them said, in words for the caller.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// It failed.
+    Failed,
+    /// The account is out of quota or badly configured: the operator's business.
+    Operator,
+    /// It is busy with this account's other work.
+    Throttled(Option<Span>),
+    /// It said nothing in time.
+    TimedOut,
+}
+
+/// Sends the request to the candidate that holds the reservation, then to the next ones.
+pub(crate) async fn send(
+    mut flight: Flight,
+    inbound: &Inbound,
+    body: &Bytes,
+) -> Result<Answered, Notice> {
+    let headers = forwardable(&inbound.parts.headers);
+    // Whether some provider may have worked on the request: then the prompt is owed.
+    let mut spent = false;
+    loop {
+        let fault = match attempt(&mut flight, headers.clone(), body).await {
+            Ok(response) if response.status().is_success() => {
+                return Ok(Answered::Flows(Box::new(flight), response));
+            }
+            Ok(response) => match refused(&flight, response).await {
+                Ok(refusal) => {
+                    let prompt = flight.prompt_only();
+                    let ended = if spent { Ended::Broken(&prompt) } else { Ended::Refused };
+                    flight.end(ended, Outcome::CallerFault, refusal.status());
+                    return Ok(Answered::Refused(refusal));
+                }
+                Err(fault) => fault,
+            },
+            Err(SendError::Connect(cause)) => failed_below(&flight, &cause),
+            Err(SendError::Reset(cause)) => {
+                spent = true;
+                failed_below(&flight, &cause)
+            }
+            Err(SendError::TimedOut) => {
+                spent = true;
+                Fault::TimedOut
+            }
+        };
+        if !flight.try_next() {
+            let prompt = flight.prompt_only();
+            let ended = if spent { Ended::Broken(&prompt) } else { Ended::Unsent };
+            let notice = fault.notice(inbound);
+            flight.end(ended, fault.outcome(), openai_reply(&notice).status);
+            return Err(notice);
+        }
+    }
+}
+
+/// One try: the body with its few edits, to one account.
+async fn attempt(
+    flight: &mut Flight,
+    headers: http::HeaderMap,
+    body: &Bytes,
+) -> Result<Response<Incoming>, SendError> {
+    flight.sending();
+    let gate = flight.gate().clone();
+    let Some(admitted) = flight.admitted() else {
+        return Err(SendError::Connect("nothing is held any more".into()));
+    };
+    let (plan, candidate) = (&admitted.plan, admitted.candidate());
+    let edits = plan.edits(candidate, admitted.output());
+    let body = edit(body, plan.ask(), &edits);
+    let path = plan.ask().endpoint.path();
+    let upstream = candidate.deployment().upstream();
+    gate.upstreams.send(upstream, path, headers, body).await
+}
+
+/// The provider's hosts and addresses are for the log, not for callers.
+fn failed_below(flight: &Flight, cause: &Cause) -> Fault {
+    let provider = flight.admitted().map(|held| held.candidate().deployment().provider().clone());
+    let provider = provider.as_deref().unwrap_or_default();
+    let mut why = cause.to_string();
+    let mut below = cause.source();
+    while let Some(deeper) = below {
+        why = format!("{why}: {deeper}");
+        below = deeper.source();
+    }
+    tracing::warn!(why, provider, "the provider cannot be reached");
+    Fault::Failed
+}
+
+/// What a provider's answer that is no success means: a refusal of the request itself, which the
+/// caller is told with the account's names taken out, or a fault of somebody else.
+async fn refused(flight: &Flight, response: Response<Incoming>) -> Result<Response<Bytes>, Fault> {
+    let (parts, body) = response.into_parts();
+    let patience = Duration::from_millis(flight.gate().bounds.idle.as_millis());
+    let body = tokio::time::timeout(patience, explanation(body)).await.unwrap_or_default();
+    match judge(parts.status, &parts.headers, &body) {
+        Judgement::CallerFault => {
+            let readable = is_identity(&parts.headers);
+            let told = if readable { without_account(&body) } else { Bytes::new() };
+            let upstream = flight.admitted().map(|held| held.candidate().deployment().upstream());
+            let told = flight.gate().upstreams.without_key(upstream.unwrap_or_default(), told);
+            let mut passed = Response::new(told);
+            *passed.status_mut() = parts.status;
+            *passed.headers_mut() = crate::headers::returnable(&parts.headers);
+            Ok(passed)
+        }
+        Judgement::Throttled { retry_after } => Err(Fault::Throttled(retry_after)),
+        Judgement::OperatorFault => {
+            let held = flight.admitted();
+            let provider = held.map(|held| held.candidate().deployment().provider().clone());
+            let (status, provider) = (parts.status, provider.as_deref().unwrap_or_default());
+            tracing::error!(%status, provider, "the provider refuses this account");
+            Err(Fault::Operator)
+        }
+        Judgement::Answered | Judgement::Failed => Err(Fault::Failed),
+    }
+}
+
+/// The beginning of an error's body: enough to judge it, and a bound on what it may cost.
+async fn explanation(mut body: Incoming) -> Bytes {
+    let mut read = BytesMut::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Ok(data) = frame.into_data() {
+            read.extend_from_slice(&data);
+        }
+        if read.len() > EXPLANATION_BYTES_MAX {
+            break;
+        }
+    }
+    read.freeze()
+}
+
+const EXPLANATION_BYTES_MAX: usize = 256 * 1024;
+
+impl Fault {
+    const fn outcome(self) -> Outcome {
+        match self {
+            Self::Failed | Self::Operator | Self::Throttled(_) => Outcome::Failed,
+            Self::TimedOut => Outcome::TimedOut,
+        }
+    }
+
+    fn notice(self, inbound: &Inbound) -> Notice {
+        let (kind, message) = match self {
+            Self::Failed => (NoticeKind::UpstreamError, "The provider failed to answer."),
+            Self::Operator => (
+                NoticeKind::UpstreamUnavailable,
+                "The provider does not serve this gateway's account now. The operator has been \
+                 told; retrying does not help.",
+            ),
+            Self::Throttled(_) => (
+                NoticeKind::LimitExceeded,
+                "The provider has no room for this gateway's account at the moment.",
+            ),
+            Self::TimedOut => {
+                (NoticeKind::UpstreamTimeout, "The provider did not begin to answer in time.")
+            }
+        };
+        let mut notice = inbound.notice(kind, message.to_owned());
+        if let Self::Throttled(retry_after) = self {
+            notice.retry_after = Some(retry_after.unwrap_or(THROTTLED_RETRY));
+        }
+        notice
+    }
+}
+
+/// What is announced when a provider refuses without saying for how long.
+const THROTTLED_RETRY: Span = Span::from_secs(1);

@@ -1,0 +1,254 @@
+//! Where a request stops when it is not made: counted, logged, and told in the caller's protocol.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use tollgate_limits::Wait;
+use tollgate_policy::{Caller, Limitation, Pricing, Refusal};
+use tollgate_units::{Span, Timestamp, Tokens};
+use tollgate_wire::Notice;
+
+use crate::admit::NoRoom;
+use crate::answer::{self, Outgoing, render};
+use crate::gate::Gateway;
+use crate::identify::{Inbound, Unknown};
+use crate::models;
+use crate::read::Unread;
+use crate::telemetry::{AccessLine, Outcome};
+
+/// Where a request stopped, with what is known of it by then.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// Nobody was recognised.
+    Unknown(Unknown),
+    /// The body is not a request.
+    Unread(Caller, Unread),
+    /// The policy does not allow it.
+    Refused(Caller, Refusal),
+    /// Once it was weighed, the policy does not allow it.
+    Unplanned(Box<Unplanned>),
+    /// Limits have no room.
+    Full(Box<NoRoom>, Bytes),
+    /// No provider answered; the flight is settled, counted and logged.
+    Upstream(Caller, Box<Notice>),
+}
+
+/// A request that was weighed and found wanting.
+#[derive(Debug)]
+pub(crate) struct Unplanned {
+    caller: Caller,
+    refusal: Refusal,
+    pricing: Pricing,
+    body: Bytes,
+}
+
+impl Stopped {
+    pub(crate) fn unread(caller: &Caller) -> impl FnOnce(Unread) -> Self {
+        |unread| Self::Unread(caller.clone(), unread)
+    }
+
+    pub(crate) fn refused(caller: &Caller) -> impl FnOnce(Refusal) -> Self {
+        |refusal| Self::Refused(caller.clone(), refusal)
+    }
+
+    pub(crate) fn unplanned(
+        caller: &Caller,
+        pricing: Pricing,
+        body: &Bytes,
+    ) -> impl FnOnce(Refusal) -> Self {
+        |refusal| {
+            let (caller, body) = (caller.clone(), body.clone());
+            Self::Unplanned(Box::new(Unplanned { caller, refusal, pricing, body }))
+        }
+    }
+
+    pub(crate) fn full(body: &Bytes) -> impl FnOnce(NoRoom) -> Self {
+        |full| Self::Full(Box::new(full), body.clone())
+    }
+
+    pub(crate) fn upstream(caller: &Caller) -> impl FnOnce(Notice) -> Self {
+        |notice| Self::Upstream(caller.clone(), Box::new(notice))
+    }
+
+    pub(crate) fn into_response(self, gate: &Gateway, inbound: &Inbound) -> Response<Outgoing> {
+        match self {
+            Self::Unknown(unknown) => refuse(gate, inbound, unknown),
+            Self::Unread(caller, unread) => {
+                let response = render(&unread.notice(inbound));
+                refused(gate, inbound, Some(&caller), ("none", "malformed"), response)
+            }
+            Self::Refused(caller, refusal) => disallowed(gate, inbound, &caller, refusal),
+            Self::Unplanned(stopped) => {
+                let Unplanned { caller, refusal, pricing, body } = *stopped;
+                if let Refusal::InputTooLong { counted, .. } = refusal {
+                    let what = Unmade { pricing: &pricing, input: counted, meter: 0, wait: None };
+                    saved(gate, &what, &body, gate.clock().now());
+                }
+                disallowed(gate, inbound, &caller, refusal)
+            }
+            Self::Full(full, body) => no_room(gate, inbound, &full, &body),
+            Self::Upstream(caller, notice) => {
+                let mut response = render(&notice);
+                models::stand(gate, &caller, response.headers_mut());
+                response
+            }
+        }
+    }
+}
+
+/// Refuses a request whose sender is not known.
+pub(crate) fn refuse(gate: &Gateway, inbound: &Inbound, unknown: Unknown) -> Response<Outgoing> {
+    let response = render(&unknown.notice(inbound));
+    refused(gate, inbound, None, ("none", "key"), response)
+}
+
+/// Refuses a request that the policy does not allow.
+fn disallowed(
+    gate: &Gateway,
+    inbound: &Inbound,
+    caller: &Caller,
+    refusal: Refusal,
+) -> Response<Outgoing> {
+    let why = ("none", refusal.reason());
+    let response = render(&refusal.notice(inbound.request_id.clone(), Span::ZERO));
+    refused(gate, inbound, Some(caller), why, response)
+}
+
+/// Counts and logs a refusal, and tells the caller where it stands.
+fn refused(
+    gate: &Gateway,
+    inbound: &Inbound,
+    caller: Option<&Caller>,
+    (unit, reason): (&'static str, &'static str),
+    mut response: Response<Outgoing>,
+) -> Response<Outgoing> {
+    if let Some(caller) = caller {
+        models::stand(gate, caller, response.headers_mut());
+    }
+    let tier = caller.map(|caller| gate.policy.tier_name(caller));
+    log_refusal(
+        gate,
+        inbound,
+        &response,
+        &Refused {
+            tier: tier.unwrap_or_else(|| gate.metrics.other().clone()),
+            key: caller.and_then(Caller::key_name),
+            model: None,
+            unit,
+            reason,
+        },
+    );
+    response
+}
+
+/// Limits said no: the caller is told which, how much, and when to come back.
+fn no_room(gate: &Gateway, inbound: &Inbound, full: &NoRoom, body: &[u8]) -> Response<Outgoing> {
+    let now = gate.clock().now();
+    let plan = &full.plan;
+    let first = plan.candidates().first();
+    let (Some(first), Some(denied)) = (first, &full.denied) else {
+        let refusal = Refusal::ModelNotFound { model: plan.ask().model.clone() };
+        let response = render(&refusal.notice(inbound.request_id.clone(), Span::ZERO));
+        return refused(gate, inbound, Some(plan.caller()), ("none", "model"), response);
+    };
+    let refusal = plan.refusal(first, denied, now);
+    let (mut unit, mut jitter, reason) = ("none", Span::ZERO, refusal.reason());
+    if let Refusal::Limited(limitation) = &refusal {
+        let wait = wait_of(limitation, now);
+        unit = limitation.unit_label();
+        jitter = wait.map_or(Span::ZERO, |wait| gate.jitter(wait));
+        let pricing = plan.pricing();
+        let input = plan.counts().input;
+        let what = Unmade { pricing: &pricing, input, meter: limitation.meter(), wait };
+        saved(gate, &what, body, now);
+    }
+    let mut response = render(&refusal.notice(inbound.request_id.clone(), jitter));
+    answer::stand(response.headers_mut(), first.shown(&denied.standings), now);
+    log_refusal(
+        gate,
+        inbound,
+        &response,
+        &Refused {
+            tier: plan.policy().tier_name(plan.caller()),
+            key: plan.caller().key_name(),
+            model: Some(&plan.ask().model),
+            unit,
+            reason,
+        },
+    );
+    response
+}
+
+/// A request that was not made.
+struct Unmade<'a> {
+    pricing: &'a Pricing,
+    input: Tokens,
+    meter: u128,
+    wait: Option<Span>,
+}
+
+/// Counts what a refusal saved, once for a request and its retries.
+fn saved(gate: &Gateway, what: &Unmade<'_>, body: &[u8], now: Timestamp) {
+    if !gate.saved.counts(what.meter, body, what.wait, now) {
+        return;
+    }
+    let usual = gate.scales.usual_output(what.pricing.model().unwrap_or_default());
+    let amount = what.pricing.of(what.input, usual);
+    let reason = if what.meter == 0 { "input" } else { "limit" };
+    gate.metrics.saved(reason, amount);
+    gate.sums.saved(amount);
+}
+
+fn wait_of(limitation: &Limitation, now: Timestamp) -> Option<Span> {
+    match limitation.wait() {
+        Wait::Never => None,
+        Wait::Until(at) => Some(at.since(now)),
+    }
+}
+
+/// A request that was refused, for metrics and the log.
+struct Refused<'a> {
+    tier: Arc<str>,
+    key: Option<&'a str>,
+    model: Option<&'a str>,
+    unit: &'static str,
+    reason: &'static str,
+}
+
+fn log_refusal(
+    gate: &Gateway,
+    inbound: &Inbound,
+    response: &Response<Outgoing>,
+    what: &Refused<'_>,
+) {
+    let none = gate.metrics.other();
+    gate.metrics.refused(what.unit, &what.tier, what.reason);
+    gate.metrics.route(none, none, &what.tier).ended(Outcome::Refused);
+    if !AccessLine::is_wanted() {
+        return;
+    }
+    let took = inbound.since.elapsed();
+    let line = AccessLine {
+        request_id: &inbound.request_id,
+        method: &inbound.parts.method,
+        path: inbound.parts.uri.path(),
+        status: response.status(),
+        outcome: Outcome::Refused,
+        decision: what.reason,
+        tier: Some(&what.tier),
+        key: what.key,
+        model: what.model,
+        deployment: None,
+        input_tokens: None,
+        output_tokens: None,
+        reserved_tokens: None,
+        estimated: false,
+        cost: None,
+        overhead_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        upstream: None,
+        first_token: None,
+        duration: Span::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+    };
+    line.write();
+}

@@ -1,0 +1,9 @@
+//! What the operator sees of the traffic: metrics and the access log. Prompts are in neither.
+
+mod access_log;
+mod labels;
+mod metrics;
+
+pub use access_log::{AccessLine, TARGET};
+pub use labels::{Direction, Ending, Name, Outcome, StoreOp};
+pub use metrics::{CONTENT_TYPE, Metrics, RouteMetrics};

@@ -1,0 +1,374 @@
+//! The only way out: one HTTP client per provider account, and what a failed call means.
+//!
+//! An account has a client of its own, so that one account's connections, streams and failures
+//! are not another's. Whatever does not change between requests (scheme, authority, base path,
+//! the `Authorization` value) is made once. A failure says whether the provider can have seen the
+//! request, because that decides what the caller pays: nothing when it was never sent, the input
+//! at least when it may have been.
+//!
+//! Nothing is retried here, with one exception below the surface: hyper-util takes a request back
+//! that it had queued for a pooled connection which turned out to be closed before a single byte
+//! of it was written, and sends it on another (`retry_canceled_requests`). That request was never
+//! sent, so it cannot be answered twice. A connection that dies after the first byte is `Reset`.
+//!
+//! When this is wrong: a provider that refuses an HTTP/2 stream (`REFUSED_STREAM`) did not see the
+//! request, but is reported as `Reset`: against the caller, never against the provider's bill.
+
+use std::{error::Error, fmt, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, Uri, header,
+    uri::{Authority, InvalidUri, PathAndQuery, Scheme},
+};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{
+        self, Client,
+        connect::{HttpConnector, capture_connection},
+    },
+    rt::TokioTimer,
+};
+use rustls::{ClientConfig, RootCertStore};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time;
+
+use self::dial::Timed;
+use crate::{
+    tasks::Tasks,
+    tls::{self, TlsError},
+};
+
+mod dial;
+
+/// One account at a provider, as the operator wrote it.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The operator's name for it.
+    pub name: String,
+    /// Where it is, with the version: `https://api.openai.com/v1`.
+    pub base_url: String,
+    /// Its key; some servers need none.
+    pub api_key: Option<SecretString>,
+}
+
+/// How long a provider may keep us waiting.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For a connection: name look-up, TCP and TLS together.
+    pub connect: Duration,
+    /// From handing the request over to the head of the answer.
+    pub first_byte: Duration,
+}
+
+/// All accounts, by their position in the configuration.
+#[derive(Debug)]
+pub struct Upstreams {
+    accounts: Vec<Upstream>,
+    first_byte: Duration,
+}
+
+/// Why there is no answer. The provider's own refusals are answers.
+#[derive(Debug)]
+pub enum SendError {
+    /// Never sent: the provider has seen nothing of this request.
+    Connect(Cause),
+    /// The connection ended after the request may have been sent.
+    Reset(Cause),
+    /// The request was on its way, and no answer began in time. The connection is given up.
+    TimedOut,
+}
+
+/// What went wrong beneath, for the log; it may name hosts, so it is not for callers.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why an account cannot be used. Names the account, never its key.
+#[derive(Debug)]
+pub enum AccountError {
+    /// The base URL is not one.
+    BadUrl(String, InvalidUri),
+    /// The key holds characters that no HTTP header can carry.
+    KeyUnusable(String),
+    /// The base URL is something other than `http(s)://host[:port][/path]`.
+    NotABase(String),
+    /// An account needs https, and there can be no TLS.
+    Tls(TlsError),
+}
+
+impl Upstreams {
+    /// Clients for `accounts`. Connections are made when they are first needed.
+    ///
+    /// # Errors
+    ///
+    /// A base URL or key that cannot be used, or no root certificates where one is https.
+    pub fn new(accounts: &[Account], timeouts: Timeouts) -> Result<Self, AccountError> {
+        let https = |account: &Account| !account.base_url.starts_with("http://");
+        let trust = if accounts.iter().any(https) {
+            tls::client_config()
+        } else {
+            tls::client_config_trusting(RootCertStore::empty())
+        };
+        Self::trusting(&trust.map_err(AccountError::Tls)?, accounts, timeouts)
+    }
+
+    /// Like [`Upstreams::new`], with TLS as the caller wants it; no ALPN may be set in it.
+    ///
+    /// # Errors
+    ///
+    /// A base URL or key that cannot be used.
+    pub fn trusting(
+        trust: &ClientConfig,
+        accounts: &[Account],
+        timeouts: Timeouts,
+    ) -> Result<Self, AccountError> {
+        let accounts = accounts
+            .iter()
+            .map(|account| Upstream::new(account, client(trust.clone(), timeouts.connect)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { accounts, first_byte: timeouts.first_byte })
+    }
+
+    /// `told` without the account's own key, should the provider repeat it.
+    pub fn without_key(&self, account: usize, told: Bytes) -> Bytes {
+        let key = self.accounts.get(account).and_then(|upstream| {
+            let header = upstream.authorization.as_ref()?.as_bytes();
+            header.strip_prefix(b"Bearer ").filter(|key| !key.is_empty())
+        });
+        let Some(key) = key else { return told };
+        let finder = memchr::memmem::Finder::new(key);
+        if finder.find(&told).is_none() {
+            return told;
+        }
+        let mut rest = &told[..];
+        let mut clean = Vec::with_capacity(rest.len());
+        while let Some(at) = finder.find(rest) {
+            clean.extend_from_slice(&rest[..at]);
+            clean.extend_from_slice(b"[removed]");
+            rest = &rest[at + key.len()..];
+        }
+        clean.extend_from_slice(rest);
+        clean.into()
+    }
+
+    /// Posts `body` to `path` beneath the account's base URL, and waits for the head of the answer.
+    ///
+    /// `headers` go out as they are: build them with [`forwardable`](crate::headers::forwardable).
+    /// The account's credential is added, whatever they hold. Dropping the future gives up the
+    /// connection (HTTP/1.1) or the stream (HTTP/2).
+    ///
+    /// # Errors
+    ///
+    /// No answer; the kind says whether the provider can have seen the request.
+    pub async fn send(
+        &self,
+        account: usize,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, SendError> {
+        let upstream = self.accounts.get(account).ok_or_else(|| never("no such account"))?;
+        let mut request = upstream.request(path, headers, body)?;
+        let connection = capture_connection(&mut request);
+        let was_connected = || connection.connection_metadata().is_some();
+        match time::timeout(self.first_byte, upstream.client.request(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) if was_connected() => Err(after_connecting(error)),
+            Ok(Err(error)) => Err(SendError::Connect(error.into())),
+            Err(_elapsed) if was_connected() => Err(SendError::TimedOut),
+            Err(elapsed) => Err(SendError::Connect(elapsed.into())),
+        }
+    }
+
+    /// The account's name, for logs and metrics.
+    pub fn name(&self, account: usize) -> Option<&str> {
+        self.accounts.get(account).map(|upstream| upstream.name.as_str())
+    }
+
+    /// How many accounts there are.
+    pub fn len(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// Whether there is no account.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+}
+
+impl SendError {
+    /// Whether the provider can have seen the request.
+    pub fn may_have_been_sent(&self) -> bool {
+        match self {
+            Self::Connect(_) => false,
+            Self::Reset(_) | Self::TimedOut => true,
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    /// With everything beneath it: hyper's own messages alone say little.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (said, cause) = match self {
+            Self::Connect(cause) => ("never sent", cause),
+            Self::Reset(cause) => ("sent, and the connection ended", cause),
+            Self::TimedOut => return f.write_str("sent, and no answer began in time"),
+        };
+        write!(f, "{said}: {cause}")?;
+        let mut deeper = cause.source();
+        while let Some(error) = deeper {
+            write!(f, ": {error}")?;
+            deeper = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl Error for SendError {}
+
+impl fmt::Display for AccountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadUrl(name, error) => write!(f, "provider {name}: base_url: {error}"),
+            Self::KeyUnusable(name) => {
+                write!(f, "provider {name}: api_key has characters that a header cannot carry")
+            }
+            Self::NotABase(name) => write!(
+                f,
+                "provider {name}: base_url must be http(s)://host[:port][/path], \
+                 without user, query or fragment"
+            ),
+            Self::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for AccountError {}
+
+/// One account, ready for use.
+struct Upstream {
+    name: String,
+    scheme: Scheme,
+    authority: Authority,
+    /// Without the slash at its end, so that `base` + `/chat/completions` is the path.
+    base: String,
+    authorization: Option<HeaderValue>,
+    client: HttpClient,
+}
+
+type HttpClient = Client<Timed<HttpsConnector<HttpConnector>>, Full<Bytes>>;
+
+impl Upstream {
+    fn new(account: &Account, client: HttpClient) -> Result<Self, AccountError> {
+        let name = account.name.clone();
+        let url: Uri = match account.base_url.parse() {
+            Ok(url) => url,
+            Err(error) => return Err(AccountError::BadUrl(name, error)),
+        };
+        let parts = url.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(AccountError::NotABase(name));
+        };
+        let path = parts.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let is_web = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
+        let has_user = authority.as_str().contains('@');
+        if !is_web || has_user || path.query().is_some() || account.base_url.contains('#') {
+            return Err(AccountError::NotABase(name));
+        }
+        let base = path.path().trim_end_matches('/').to_owned();
+        let authorization = match &account.api_key {
+            None => None,
+            Some(key) => match bearer(key) {
+                Some(value) => Some(value),
+                None => return Err(AccountError::KeyUnusable(name)),
+            },
+        };
+        Ok(Self { name, scheme, authority, base, authorization, client })
+    }
+
+    fn request(
+        &self,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, SendError> {
+        let path = Bytes::from([self.base.as_str(), path].concat());
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(path).map_err(never)?);
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = Uri::from_parts(parts).map_err(never)?;
+        *request.headers_mut() = headers;
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(header::AUTHORIZATION, authorization.clone());
+        } else {
+            request.headers_mut().remove(header::AUTHORIZATION);
+        }
+        Ok(request)
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}://{}{}", self.name, self.scheme, self.authority, self.base)
+    }
+}
+
+/// Sensitive values are left out of debug output and of HTTP/2's compression tables.
+fn bearer(key: &SecretString) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(["Bearer ", key.expose_secret()].concat()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn client(trust: ClientConfig, connect: Duration) -> HttpClient {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    // A model may think for minutes without a byte; what forgets idle connections must not.
+    tcp.set_keepalive(Some(KEEP_ALIVE_EVERY));
+    tcp.set_connect_timeout(Some(connect));
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(trust)
+        .https_or_http()
+        .enable_all_versions()
+        .wrap_connector(tcp);
+    // Tasks of its own: connections end with the client, and a drain need not wait for idle ones.
+    Client::builder(Tasks::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_max_idle_per_host(POOL_IDLE_CONNECTIONS_MAX)
+        .retry_canceled_requests(true)
+        .http2_adaptive_window(true)
+        .http2_keep_alive_interval(KEEP_ALIVE_EVERY)
+        .http2_keep_alive_timeout(KEEP_ALIVE_ANSWER)
+        .build(Timed::new(connector, connect))
+}
+
+/// A failure once a connection was there. hyper says *canceled* only of a request that it gives
+/// back unwritten; every other failure may have come after the first byte.
+fn after_connecting(error: legacy::Error) -> SendError {
+    let beneath = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
+    let unwritten = beneath.is_some_and(hyper::Error::is_canceled);
+    if error.is_connect() || unwritten {
+        SendError::Connect(error.into())
+    } else {
+        SendError::Reset(error.into())
+    }
+}
+
+fn never(cause: impl Into<Cause>) -> SendError {
+    SendError::Connect(cause.into())
+}
+
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(20);
+const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(20);
+const POOL_IDLE: Duration = Duration::from_mins(1);
+const POOL_IDLE_CONNECTIONS_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! A whole gateway in one process, between a small client and the scripted provider: for tests.
+//!
+//! Real sockets on free ports of loopback, the real pipeline, and a clock that either runs or
+//! stands still until the test moves it. A test says its policy in the operator's own YAML.
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "whatever fails here fails a test"
+)]
+
+mod caller;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tollgate_config::Data;
+use tollgate_gateway::crew::Crew;
+use tollgate_gateway::server::{Draining, Peer, Server};
+use tollgate_gateway::tasks::Tasks;
+use tollgate_gateway::telemetry::Metrics;
+use tollgate_gateway::upstream::{Account, Timeouts};
+use tollgate_gateway::{Bounds, Gateway, Parts, Upstreams, tls};
+use tollgate_policy::Policy;
+use tollgate_sim::{Provider, Script};
+use tollgate_store::{Clock, ClockHand, Memory};
+use tollgate_units::{Span, Timestamp};
+
+pub use caller::{Answer, Caller, Running, chat};
+
+/// A gateway with its provider.
+pub struct House {
+    /// The provider behind it.
+    pub provider: Provider,
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+    /// Its meters.
+    pub meters: Arc<Memory>,
+    /// Its clock's hand, where the clock stands still.
+    pub hand: Option<ClockHand>,
+    addr: SocketAddr,
+    draining: Draining,
+    tasks: Tasks,
+}
+
+/// How a house is built.
+pub struct Plot {
+    yaml: String,
+    script: Script,
+    clock: Option<Timestamp>,
+    data: Option<PathBuf>,
+}
+
+impl Plot {
+    /// A house with the policy of `yaml`. Its provider `sim` is added, and serves `gpt-4o-mini` and
+    /// `gpt-4o` unless the policy names models itself.
+    pub fn new(yaml: &str) -> Self {
+        Self { yaml: yaml.to_owned(), script: Script::default(), clock: None, data: None }
+    }
+
+    /// With a provider that does what `script` says.
+    #[must_use]
+    pub fn script(self, script: Script) -> Self {
+        Self { script, ..self }
+    }
+
+    /// With a clock that stands at `now` until it is moved.
+    #[must_use]
+    pub fn standing_still(self, now: Timestamp) -> Self {
+        Self { clock: Some(now), ..self }
+    }
+
+    /// With meters that are kept in a file.
+    #[must_use]
+    pub fn kept_in(self, data: PathBuf) -> Self {
+        Self { data: Some(data), ..self }
+    }
+
+    /// Builds it.
+    pub async fn build(self) -> House {
+        tls::install_default();
+        let provider = Provider::start(self.script).await.unwrap();
+        let text = configured(&self.yaml, &provider.base_url());
+        let secrets = |name: &str| (name == "SIM_KEY").then(|| PROVIDER_KEY.to_owned());
+        let config = tollgate_config::parse("test.yaml", &text, &secrets)
+            .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let (clock, hand) = match self.clock {
+            Some(now) => {
+                let (clock, hand) = Clock::manual(now);
+                (clock, Some(hand))
+            }
+            None => (Clock::system(), None),
+        };
+        assert!(matches!(config.data, Data::Memory), "say where to keep meters with `kept_in`");
+        let meters = match &self.data {
+            Some(path) => Memory::open(path, clock, |_| {}).unwrap(),
+            None => Memory::new(clock),
+        };
+        let accounts: Vec<_> = config
+            .upstreams
+            .iter()
+            .map(|upstream| Account {
+                name: upstream.name.clone(),
+                base_url: upstream.base_url.clone(),
+                api_key: upstream.api_key.clone(),
+            })
+            .collect();
+        let first_byte = duration(config.timeouts.first_byte);
+        let timeouts = Timeouts { connect: Duration::from_secs(5), first_byte };
+        let (draining, tasks) = (Draining::new(), Tasks::new());
+        let gateway = Gateway::new(Parts {
+            upstreams: Upstreams::new(&accounts, timeouts).unwrap(),
+            crew: Crew::start(NonZeroUsize::MIN, NonZeroUsize::new(64).unwrap()).unwrap(),
+            bounds: Bounds {
+                body_bytes_max: config.max_body,
+                body: config.timeouts.body,
+                first_byte: config.timeouts.first_byte,
+                idle: config.timeouts.idle,
+            },
+            metrics: Arc::new(Metrics::new()),
+            policy: Policy::new(config.settings),
+            meters: meters.clone(),
+            loopback: true,
+            draining: draining.clone(),
+            tasks: tasks.clone(),
+            seed: 7,
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let door = gateway.clone();
+        let server = Server::new(listener, draining.clone(), tasks.clone());
+        tasks.spawn(server.run(move |request, peer: Peer| door.clone().answer(request, peer.addr)));
+        House { provider, gateway, meters, hand, addr, draining, tasks }
+    }
+}
+
+impl House {
+    /// A house with the policy of `yaml` and a provider that does what `script` says.
+    pub async fn new(yaml: &str, script: Script) -> Self {
+        Plot::new(yaml).script(script).build().await
+    }
+
+    /// A caller who presents `key`; without one, an anonymous caller.
+    pub fn caller(&self, key: Option<&str>) -> Caller {
+        Caller::new(self.addr, key)
+    }
+
+    /// Where it listens.
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Begins to drain: no new requests, running ones finish.
+    pub fn drain(&self) {
+        self.draining.begin();
+    }
+
+    /// Accepts nobody any more, and waits until nothing runs, at most `patience`; whether that was
+    /// so.
+    pub async fn finished(&self, patience: Duration) -> bool {
+        self.draining.end();
+        self.tasks.drain(patience).await
+    }
+
+    /// Waits until no reservation is held. Ends of requests are booked when bodies are dropped,
+    /// which may be a moment after the caller has read the last byte.
+    pub async fn settled(&self) {
+        while self.meters.books().held_count > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Moves the standing clock on.
+    pub fn wait(&self, span: Span) {
+        self.hand.as_ref().expect("the clock runs by itself").advance(span);
+    }
+
+    /// The row of `GET /v1/limits` whose limit begins with `limit`: (used, held).
+    pub async fn standing(&self, caller: &Caller, limit: &str) -> (u64, u64) {
+        let rows = caller.get("/v1/limits").await.json();
+        let rows = rows["limits"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["limit"].as_str().unwrap().starts_with(limit));
+        let row = row.unwrap_or_else(|| panic!("no limit {limit} in {rows:?}"));
+        (row["used"].as_u64().unwrap(), row["held"].as_u64().unwrap())
+    }
+}
+
+/// What the provider is sent in place of the caller's key.
+pub const PROVIDER_KEY: &str = "sk-provider-secret-0001";
+
+fn duration(span: Span) -> Duration {
+    Duration::from_millis(span.as_millis())
+}
+
+fn configured(yaml: &str, base_url: &str) -> String {
+    let mut text = format!(
+        "data: \":memory:\"\nproviders:\n  sim:\n    kind: openai\n    base_url: {base_url}\n    \
+         api_key: ${{SIM_KEY}}\n"
+    );
+    if !yaml.contains("\nmodels:") && !yaml.starts_with("models:") {
+        text.push_str("models:\n  gpt-4o-mini: {serve: [sim/gpt-4o-mini]}\n");
+        text.push_str("  gpt-4o: {serve: [sim/gpt-4o]}\n");
+    }
+    text.push_str(yaml);
+    text
+}
