@@ -1,0 +1,74 @@
+//! `tollgate explain`: what would happen to a request now, limit by limit.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::limits::text;
+use crate::{Complaint, Reach, admin_client, terminal};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The key's name; without one, an anonymous caller.
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+    /// The model, for a short question.
+    #[arg(long, required_unless_present = "file")]
+    model: Option<String>,
+    /// The request itself, as JSON.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The path of the request.
+    #[arg(long, default_value = "/v1/chat/completions")]
+    path: String,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
+    let request = arguments.file.as_ref().map(|file| {
+        let text = std::fs::read_to_string(file);
+        let text = text.map_err(|error| format!("{}: {error}", file.display()))?;
+        let request: Value = serde_json::from_str(&text)
+            .map_err(|error| format!("{} is not JSON: {error}", file.display()))?;
+        Ok::<_, Complaint>(request)
+    });
+    let question = json!({
+        "key": arguments.key,
+        "model": arguments.model,
+        "path": arguments.path,
+        "request": request.transpose()?,
+    });
+    let reach = &arguments.reach;
+    let answer = admin_client::ask(reach, &Method::POST, "/api/v1/explain", Some(&question))?;
+    if reach.json {
+        terminal::say(&answer.to_string());
+    } else {
+        terminal::say(&in_words(&answer));
+    }
+    Ok(())
+}
+
+fn in_words(answer: &Value) -> String {
+    let admitted = answer.get("admitted").and_then(Value::as_bool).unwrap_or_default();
+    let verdict = if admitted {
+        format!(
+            "admitted: tier {}, served by {}, {} input tokens ({}), at most {} output tokens",
+            text(answer, "tier"),
+            text(answer, "deployment"),
+            text(answer, "input_tokens"),
+            text(answer, "counted"),
+            text(answer, "output_tokens_max"),
+        )
+    } else {
+        format!("refused: tier {}. {}", text(answer, "tier"), text(answer, "refusal"))
+    };
+    let columns = ["verdict", "limit", "requested", "used", "held", "amount", "wait_ms"];
+    let head = columns.iter().map(|column| format!("  {}", column.replace('_', " "))).collect();
+    let limits = answer.get("limits").and_then(Value::as_array).into_iter().flatten();
+    let row = |limit| columns.iter().map(|column| format!("  {}", text(limit, column))).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(limits.map(row)).collect();
+    if rows.len() == 1 { verdict } else { format!("{verdict}\n\n{}", terminal::table(&rows)) }
+}

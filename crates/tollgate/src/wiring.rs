@@ -1,0 +1,203 @@
+//! From a configuration to a running gateway: the parts, made in order and put together.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tollgate_admin::{Admin, TOKEN_BYTES, Token};
+use tollgate_config::{Config, Data};
+use tollgate_gateway::crew::Crew;
+use tollgate_gateway::server::{Draining, Server};
+use tollgate_gateway::tasks::Tasks;
+use tollgate_gateway::telemetry::Metrics;
+use tollgate_gateway::upstream::{Account, Timeouts};
+use tollgate_gateway::{Bounds, Gateway, Parts, Upstreams, server, tls};
+use tollgate_policy::Policy;
+use tollgate_store::{Clock, Memory};
+use tollgate_units::Span;
+
+use crate::Complaint;
+
+/// The environment, as the configuration reads it.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks the process itself")]
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A gateway that serves.
+pub(crate) struct Running {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    draining: Draining,
+    tasks: Tasks,
+}
+
+/// Starts everything that `config` describes. Returns once both listeners accept.
+pub(crate) async fn start(config: Config) -> Result<Running, Complaint> {
+    tls::install_default();
+    let (draining, tasks) = (Draining::new(), Tasks::new());
+    let metrics = Arc::new(Metrics::new());
+    let meters = open(&config.data, &metrics)?;
+    let listener = bind("listen", config.listen).await?;
+    let admin_listener = bind("admin", config.admin).await?;
+    let (listen, admin) = (address(&listener)?, address(&admin_listener)?);
+    let token = admin_token(&config)?;
+    let tls = match &config.tls {
+        Some(files) => Some(
+            tls::server_config(&files.cert, &files.key).map_err(|error| format!("tls: {error}"))?,
+        ),
+        None => None,
+    };
+    let gateway = Gateway::new(Parts {
+        upstreams: upstreams(&config)?,
+        crew: crew()?,
+        bounds: Bounds {
+            body_bytes_max: config.max_body,
+            body: config.timeouts.body,
+            first_byte: config.timeouts.first_byte,
+            idle: config.timeouts.idle,
+        },
+        loopback: listen.ip().is_loopback(),
+        seed: seed()?,
+        draining: draining.clone(),
+        tasks: tasks.clone(),
+        policy: Policy::new(config.settings),
+        meters,
+        metrics,
+    });
+    let bounds =
+        server::Bounds { header: duration(config.timeouts.header), ..server::Bounds::default() };
+    let mut server = Server::new(listener, draining.clone(), tasks.clone()).with_bounds(bounds);
+    if let Some(tls) = tls {
+        server = server.with_tls(tls);
+    }
+    let door = gateway.clone();
+    tasks.spawn(
+        server.run(move |request, peer: server::Peer| door.clone().answer(request, peer.addr)),
+    );
+    let loopback = admin.ip().is_loopback();
+    let router = tollgate_admin::router(Admin { gateway: gateway.clone(), token, loopback });
+    let server = Server::new(admin_listener, draining.clone(), tasks.clone());
+    tasks.spawn(server.run(move |request, _| tollgate_admin::answer(router.clone(), request)));
+    Ok(Running { gateway, listen, admin, draining, tasks })
+}
+
+impl Running {
+    /// Stops taking requests, lets running ones finish for up to `patience`, and writes everything
+    /// down. Whether all of them finished.
+    pub(crate) async fn stop(self, patience: Duration) -> Result<bool, Complaint> {
+        self.draining.begin();
+        let ends = Instant::now() + patience;
+        // While answers run, newcomers are told to come back.
+        while self.gateway.is_busy() && Instant::now() < ends {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        self.draining.end();
+        let rest = ends.saturating_duration_since(Instant::now()).max(LAST_BYTES);
+        let finished = self.tasks.drain(rest).await;
+        let meters = self.gateway.meters().clone();
+        let closed = tokio::task::spawn_blocking(move || meters.close()).await;
+        match closed {
+            Ok(Ok(())) => Ok(finished),
+            Ok(Err(error)) => Err(format!("what was used could not be written down: {error}")),
+            Err(error) => Err(format!("the journal's last write broke: {error}")),
+        }
+    }
+}
+
+fn open(data: &Data, metrics: &Arc<Metrics>) -> Result<Arc<Memory>, Complaint> {
+    let Data::File(path) = data else {
+        return Ok(Memory::new(Clock::system()));
+    };
+    let metrics = metrics.clone();
+    let report = move |event| crate::serve::report(&metrics, event);
+    Memory::open(path, Clock::system(), report)
+        .map_err(|error| format!("data: {}: {error}", path.display()))
+}
+
+async fn bind(which: &str, to: SocketAddr) -> Result<TcpListener, Complaint> {
+    TcpListener::bind(to).await.map_err(|error| format!("{which}: {to}: {error}"))
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr, Complaint> {
+    listener.local_addr().map_err(|error| format!("no local address: {error}"))
+}
+
+fn upstreams(config: &Config) -> Result<Upstreams, Complaint> {
+    let accounts: Vec<_> = config
+        .upstreams
+        .iter()
+        .map(|upstream| Account {
+            name: upstream.name.clone(),
+            base_url: upstream.base_url.clone(),
+            api_key: upstream.api_key.clone(),
+        })
+        .collect();
+    let timeouts = Timeouts { connect: CONNECT, first_byte: duration(config.timeouts.first_byte) };
+    Upstreams::new(&accounts, timeouts).map_err(|error| error.to_string())
+}
+
+fn crew() -> Result<Crew, Complaint> {
+    Crew::start(Crew::size_for_machine(), CREW_BACKLOG_MAX)
+        .map_err(|error| format!("no thread for counting: {error}"))
+}
+
+fn seed() -> Result<u64, Complaint> {
+    getrandom::u64().map_err(|error| format!("no random bytes: {error}"))
+}
+
+fn duration(span: Span) -> Duration {
+    Duration::from_millis(span.as_millis())
+}
+
+/// The admin token that the configuration names.
+pub(crate) fn configured_token(config: &Config) -> Option<String> {
+    config.admin_token.as_ref().map(|token| token.expose_secret().to_owned())
+}
+
+/// Where the gateway keeps the token that it made itself: beside its data.
+pub(crate) fn token_file(data: &Data) -> PathBuf {
+    match data {
+        Data::File(path) => path.with_extension("admin-token"),
+        Data::Memory => PathBuf::from("tollgate.admin-token"),
+    }
+}
+
+/// The configured token, else the one kept beside the data, else a new one that is kept there.
+fn admin_token(config: &Config) -> Result<Token, Complaint> {
+    if let Some(token) = configured_token(config) {
+        return Ok(Token::new(token));
+    }
+    let file = token_file(&config.data);
+    match std::fs::read_to_string(&file) {
+        Ok(token) if !token.trim().is_empty() => return Ok(Token::new(token.trim().to_owned())),
+        Ok(_) | Err(_) => {}
+    }
+    let mut random = [0; TOKEN_BYTES];
+    getrandom::fill(&mut random).map_err(|error| format!("no random bytes: {error}"))?;
+    let token = Token::from_random(random);
+    keep(&file, token.expose()).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(token)
+}
+
+/// Written so that nobody but its owner can read it, from the first byte on.
+fn keep(file: &Path, token: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    file.write_all(token.as_bytes())?;
+    file.write_all(b"\n")
+}
+
+/// How often a drain looks whether answers still run.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// For what is on its way to callers when the patience is over.
+const LAST_BYTES: Duration = Duration::from_secs(1);
+const CONNECT: Duration = Duration::from_secs(5);
+const CREW_BACKLOG_MAX: NonZeroUsize = NonZeroUsize::new(64).unwrap();
