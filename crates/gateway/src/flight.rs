@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 use tollgate_limits::SettlementKind;
 use tollgate_policy::Ended;
-use tollgate_units::{Span, Tokens};
+use tollgate_units::{NanoUsd, Span, Tokens};
 use tollgate_wire::Usage;
 
 use crate::admit::Admitted;
@@ -137,15 +137,15 @@ impl Flight {
             Ended::Answered(usage) | Ended::Broken(usage) => Some(usage),
             Ended::Refused | Ended::Unsent => None,
         };
-        self.count_metrics(&admitted, usage, outcome);
+        let cost = usage.and_then(|usage| admitted.candidate().cost(usage));
+        self.count_metrics(&admitted, usage, cost, outcome);
         let used = usage.map(|usage| usage.input.plus(usage.output)).unwrap_or_default();
-        let cost = usage.and_then(|usage| admitted.candidate().cost(usage)).unwrap_or_default();
-        self.gate.sums.ended(self.reserved, used, cost);
+        self.gate.sums.ended(self.reserved, used, cost.unwrap_or_default());
         if let (Ended::Answered(usage), Outcome::Answered) = (ended, outcome) {
             let model = admitted.candidate().deployment().model();
             self.gate.scales.learn(model, self.weight, usage);
         }
-        self.log(&admitted, usage, outcome, status);
+        self.log(&admitted, (usage, cost), outcome, status);
         let since = Instant::now();
         let settlement = admitted.settle(ended);
         self.gate.metrics.store_took(StoreOp::Settle, since.elapsed());
@@ -157,7 +157,13 @@ impl Flight {
         });
     }
 
-    fn count_metrics(&self, admitted: &Admitted, usage: Option<&Usage>, outcome: Outcome) {
+    fn count_metrics(
+        &self,
+        admitted: &Admitted,
+        usage: Option<&Usage>,
+        cost: Option<NanoUsd>,
+        outcome: Outcome,
+    ) {
         let metrics = &self.gate.metrics;
         let plan = &admitted.plan;
         let deployment = admitted.candidate().deployment();
@@ -177,7 +183,7 @@ impl Flight {
             return;
         };
         route.used(usage);
-        if let Some(cost) = admitted.candidate().cost(usage) {
+        if let Some(cost) = cost {
             route.cost(cost);
         }
         if usage.estimated {
@@ -197,7 +203,7 @@ impl Flight {
     fn log(
         &self,
         admitted: &Admitted,
-        usage: Option<&Usage>,
+        (usage, cost): (Option<&Usage>, Option<NanoUsd>),
         outcome: Outcome,
         status: StatusCode,
     ) {
@@ -223,7 +229,7 @@ impl Flight {
             output_tokens: usage.map(|usage| usage.output),
             reserved_tokens: Some(self.reserved),
             estimated: usage.is_some_and(|usage| usage.estimated),
-            cost: usage.and_then(|usage| admitted.candidate().cost(usage)),
+            cost,
             overhead_us: u64::try_from(self.overhead().as_micros()).unwrap_or(u64::MAX),
             upstream: times.sent.map(|sent| span(sent.elapsed())),
             first_token: self.since_sent(times.first_token).map(span),

@@ -17,7 +17,6 @@ use crate::identify::{self, Inbound};
 use crate::saved::Saved;
 use crate::scales::Scales;
 use crate::server::Draining;
-use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::totals::{Sums, Totals};
 use crate::upstream::Upstreams;
@@ -42,8 +41,6 @@ pub struct Parts {
     pub loopback: bool,
     /// Whether the gateway is on its way down.
     pub draining: Draining,
-    /// The only place where work is spawned.
-    pub tasks: Tasks,
     /// Unpredictable bits: the beginning of request ids and of jitter.
     pub seed: u64,
 }
@@ -72,7 +69,6 @@ pub struct Gateway {
     pub(crate) saved: Saved,
     pub(crate) sums: Sums,
     pub(crate) bounds: Bounds,
-    pub(crate) tasks: Tasks,
     loopback: bool,
     draining: Draining,
     seed: u64,
@@ -91,7 +87,6 @@ impl Gateway {
             saved: Saved::default(),
             sums: Sums::default(),
             bounds: parts.bounds,
-            tasks: parts.tasks,
             loopback: parts.loopback,
             draining: parts.draining,
             seed: parts.seed,
@@ -114,11 +109,6 @@ impl Gateway {
         self.meters.clock()
     }
 
-    /// What is counted for operators.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
     /// The metrics as text, with the books as they stand now.
     pub fn render_metrics(&self) -> String {
         self.metrics.stands(self.meters.books().held_count, self.meters.meters());
@@ -128,11 +118,6 @@ impl Gateway {
     /// What went through the gate in all, since the start.
     pub fn totals(&self) -> Totals {
         self.sums.now()
-    }
-
-    /// The only place where work is spawned.
-    pub const fn tasks(&self) -> &Tasks {
-        &self.tasks
     }
 
     /// Whether the gateway takes new requests. Once it is on its way down they are refused with a

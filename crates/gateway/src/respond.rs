@@ -45,7 +45,7 @@ pub(crate) fn respond(
             answer::stand(&mut head.headers, candidate.shown(admitted.held.standings()), now);
             served(&mut head.headers, &flight);
             let endpoint = plan.ask().endpoint;
-            let hides = plan.edits(candidate, admitted.output()).ask_usage;
+            let hides = plan.asks_usage(candidate);
             let tap = (events && readable).then(|| Tap::new(endpoint, hides));
             let relay = Relay::new(head.status, body, tap, endpoint, flight);
             Response::from_parts(head, Outgoing::Relay(Box::new(relay)))

@@ -62,14 +62,14 @@ pub(crate) async fn send(
                 }
                 Err(fault) => fault,
             },
-            Err(SendError::Connect(cause)) => failed_below(&flight, &cause),
-            Err(SendError::Reset(cause)) => {
-                spent = true;
-                failed_below(&flight, &cause)
-            }
-            Err(SendError::TimedOut) => {
-                spent = true;
-                Fault::TimedOut
+            Err(error) => {
+                spent |= error.may_have_been_sent();
+                match error {
+                    SendError::Connect(cause) | SendError::Reset(cause) => {
+                        failed_below(&flight, &cause)
+                    }
+                    SendError::TimedOut => Fault::TimedOut,
+                }
             }
         };
         if !flight.try_next() {

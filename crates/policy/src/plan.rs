@@ -334,23 +334,26 @@ impl Plan {
         }
     }
 
+    /// Whether the gateway asks `candidate` for usage at the end of a stream of its own accord.
+    pub fn asks_usage(&self, candidate: &Candidate) -> bool {
+        let reports =
+            matches!(self.ask.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
+        let ask = &self.ask;
+        ask.stream && reports && candidate.deployment.reports_usage() && !ask.usage_asked
+    }
+
     /// What changes in the body on its way to `candidate`, once `output` tokens an answer were
     /// decided.
     pub fn edits<'a>(&'a self, candidate: &'a Candidate, output: Tokens) -> Edits<'a> {
         let deployment = &candidate.deployment;
         let ask = &self.ask;
-        let streams_usage =
-            matches!(ask.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
         Edits {
             model: (*deployment.model != *ask.model).then_some(&*deployment.model),
             cap: self.cap_set(output).map(|at_most| CapEdit {
                 at_most,
                 write: Some(cap_field(ask.endpoint, deployment)),
             }),
-            ask_usage: ask.stream
-                && streams_usage
-                && deployment.reports_usage()
-                && !ask.usage_asked,
+            ask_usage: self.asks_usage(candidate),
             drop_tools: self.strip.clone(),
         }
     }

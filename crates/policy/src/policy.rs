@@ -34,7 +34,6 @@ pub struct Policy {
     anonymous: Option<TierId>,
     keys: Vec<Arc<KeyEntry>>,
     by_digest: HashMap<[u8; 32], Arc<KeyEntry>>,
-    everybody: Vec<Arc<BoundLimit>>,
     prices: PriceBook,
     pub(crate) min_output: Tokens,
     pub(crate) failed_logins: Arc<BoundLimit>,
@@ -283,7 +282,6 @@ impl Policy {
             providers,
             tiers,
             keys,
-            everybody,
             prices,
         })
     }
@@ -327,11 +325,6 @@ impl Policy {
     /// The limits on the caller's requests: the tier's, the key's, everybody's.
     pub(crate) fn limits_on(&self, caller: &Caller) -> Arc<[Arc<BoundLimit>]> {
         caller.key.as_ref().map_or_else(|| self.tier(caller).limits.clone(), |k| k.limits.clone())
-    }
-
-    /// The limits for everybody together.
-    pub fn everybody(&self) -> &[Arc<BoundLimit>] {
-        &self.everybody
     }
 
     pub(crate) fn guardrails_on<'a>(&'a self, caller: &'a Caller) -> &'a Guardrails {

@@ -78,11 +78,6 @@ impl Limitation {
         self.wait
     }
 
-    /// Which limits refused, as they are named to the caller.
-    pub fn refused_by(&self) -> &[String] {
-        &self.limited.refused_by
-    }
-
     /// What the binding limit counts: a metric's label.
     pub const fn unit_label(&self) -> &'static str {
         self.unit.label()

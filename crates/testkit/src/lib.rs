@@ -127,7 +127,6 @@ impl Plot {
             meters: meters.clone(),
             loopback: true,
             draining: draining.clone(),
-            tasks: tasks.clone(),
             seed: 7,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -67,7 +67,6 @@ pub(crate) async fn start(config: Config) -> Result<Running, Complaint> {
         loopback: listen.ip().is_loopback(),
         seed: seed()?,
         draining: draining.clone(),
-        tasks: tasks.clone(),
         policy: Policy::new(config.settings),
         meters,
         metrics,
