@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tollgate_policy::{Need, Options};
 use tollgate_tokens::{
-    Counts, How, Ratio, Sizes, bound_prompt, count_prompt, count_text, encoding_of, text_bytes,
+    Counts, How, Ratio, Sizes, bound_prompt, count_prompt, count_text, encoding_of, is_ready,
+    text_bytes,
 };
 use tollgate_units::Tokens;
 use tollgate_wire::{Ask, Endpoint, Malformed, Prompt, Usage};
@@ -69,7 +70,7 @@ impl Scales {
             }
         }
         let ratio = self.ratio(model);
-        if prompt.bytes <= COUNT_HERE {
+        if prompt.bytes <= COUNT_HERE && is_ready(model) {
             return count(model, body, prompt, ratio);
         }
         let (owned, theirs, name) = (body.clone(), prompt.clone(), model.to_owned());
@@ -77,9 +78,10 @@ impl Scales {
         there.unwrap_or_else(|_| bound())
     }
 
-    /// The tokens of a text that a provider streamed without reporting them.
+    /// The tokens of a text that a provider streamed without reporting them. Nobody waits here for
+    /// a vocabulary: where no prompt was ever counted, no limit looks at tokens, and a ratio does.
     pub(crate) fn count(&self, model: &str, text: &str) -> Tokens {
-        match encoding_of(model) {
+        match encoding_of(model).filter(|_| is_ready(model)) {
             Some(encoding) => count_text(encoding, text),
             None => self.ratio(model).unwrap_or_default().of(length(text)),
         }
@@ -131,7 +133,8 @@ fn length(text: &str) -> u64 {
 
 /// A body up to this size is parsed on the request's own thread: some 100 µs at worst.
 const READ_HERE: usize = 128 * 1024;
-/// A prompt up to this size is counted on the request's own thread: about a millisecond at worst.
+/// A prompt up to this size is counted on the request's own thread, once the vocabulary is there:
+/// about a millisecond at worst.
 const COUNT_HERE: u64 = 16 * 1024;
 /// More models than this teach nothing: their names come from callers.
 const MODELS_MAX: usize = 1024;

@@ -15,6 +15,7 @@ mod pieces;
 mod price;
 mod ratio;
 mod runs;
+mod seen;
 mod sizes;
 mod tariff;
 mod vocabulary;
@@ -26,6 +27,7 @@ pub use price::{Mode, ModelFacts, PriceBook};
 pub use ratio::Ratio;
 pub use sizes::Sizes;
 pub use tariff::{LongContext, Tariff};
+pub use vocabulary::is_ready;
 
 use tollgate_units::Tokens;
 

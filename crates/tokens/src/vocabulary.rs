@@ -5,28 +5,38 @@
 //! When this is wrong: a table that does not unpack is a broken build, and stops the first count.
 
 use std::io::BufReader;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use bpe_openai::Tokenizer;
 use bpe_openai::byte_pair_encoding::BytePairEncoding;
 
-use crate::Encoding;
+use crate::{Encoding, encoding_of};
 
-/// The tokenizer of `encoding`.
+/// The tokenizer of `encoding`, unpacked when it is first asked for: a tenth of a second.
 pub(crate) fn tokenizer(encoding: Encoding) -> &'static Tokenizer {
     match encoding {
-        Encoding::Cl100k => &CL100K,
-        Encoding::O200k => &O200K,
+        Encoding::Cl100k => CL100K.get_or_init(|| {
+            let packed = include_bytes!(concat!(env!("OUT_DIR"), "/cl100k.zst"));
+            unpacked(packed, &CL100K_PIECES.join("|"))
+        }),
+        Encoding::O200k => O200K.get_or_init(|| {
+            let packed = include_bytes!(concat!(env!("OUT_DIR"), "/o200k.zst"));
+            unpacked(packed, &O200K_PIECES.join("|"))
+        }),
     }
 }
 
-static CL100K: LazyLock<Tokenizer> = LazyLock::new(|| {
-    unpacked(include_bytes!(concat!(env!("OUT_DIR"), "/cl100k.zst")), &CL100K_PIECES.join("|"))
-});
+/// Whether `model` can be counted at once: its vocabulary is unpacked, or it has none.
+pub fn is_ready(model: &str) -> bool {
+    match encoding_of(model) {
+        Some(Encoding::Cl100k) => CL100K.get().is_some(),
+        Some(Encoding::O200k) => O200K.get().is_some(),
+        None => true,
+    }
+}
 
-static O200K: LazyLock<Tokenizer> = LazyLock::new(|| {
-    unpacked(include_bytes!(concat!(env!("OUT_DIR"), "/o200k.zst")), &O200K_PIECES.join("|"))
-});
+static CL100K: OnceLock<Tokenizer> = OnceLock::new();
+static O200K: OnceLock<Tokenizer> = OnceLock::new();
 
 #[expect(clippy::expect_used, reason = "the build script packed it, and every test unpacks it")]
 fn unpacked(packed: &[u8], pieces: &str) -> Tokenizer {

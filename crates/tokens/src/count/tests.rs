@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::seen::SHORT_PLACES;
 
 const BOTH: [Encoding; 2] = [Encoding::Cl100k, Encoding::O200k];
 
@@ -32,7 +33,7 @@ fn same_as_the_library(text: &str) -> Result<(), TestCaseError> {
 #[test]
 fn every_short_text_over_a_telling_alphabet_falls_into_the_same_pieces() {
     // One of each kind that the patterns tell apart, contractions in either case, the long s.
-    let alphabet: Vec<char> = "aS'lLe 1!/\n\r\tſ中é\u{301}\u{a0}😀".chars().collect();
+    let alphabet: Vec<char> = "aS'lLe 1!/\n\r\tſ中é\u{301}\u{a0}😀’─\u{2009}".chars().collect();
     let mut text = String::new();
     for length in 1..=4_u32 {
         for number in 0..alphabet.len().pow(length) {
@@ -45,6 +46,35 @@ fn every_short_text_over_a_telling_alphabet_falls_into_the_same_pieces() {
             for encoding in BOTH {
                 let expected = tokenizer(encoding).split(&text);
                 assert!(pieces(encoding, &text).into_iter().eq(expected), "{encoding:?} {text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_sign_of_three_bytes_stands_beside_words_as_the_library_has_it() {
+    // All of the Basic Multilingual Plane that begins with the byte that `is_sign` looks at.
+    for sign in (0x2000..0x3000_u32).filter_map(char::from_u32) {
+        for text in [format!("don{sign}t {sign}Go{sign}{sign}!\n{sign} x"), format!("{sign}")] {
+            for encoding in BOTH {
+                let expected = tokenizer(encoding).split(&text);
+                assert!(pieces(encoding, &text).into_iter().eq(expected), "{encoding:?} {text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn words_of_any_length_and_case_end_where_the_library_ends_them() {
+    for length in 0..20 {
+        for before in ["", " ", "A", " A", "  ", "\t", "(", "1"] {
+            for after in ["", " ", "'", "'s", "'S x", "A", "Ab", "1", ".", "\n", "é", "’", "_", "{"]
+            {
+                let text = format!("{before}{}{after} and so on, and on", "m".repeat(length));
+                for encoding in BOTH {
+                    let expected = tokenizer(encoding).split(&text);
+                    assert!(pieces(encoding, &text).into_iter().eq(expected), "{text:?}");
+                }
             }
         }
     }
@@ -108,7 +138,7 @@ fn runs_of_any_character_and_length_are_counted_like_any_other() {
 fn pieces_that_fall_on_one_place_do_not_borrow_each_others_counts() {
     // More words than places, twice over, in either order: each place changes hands many times.
     let words: Vec<String> =
-        (0..3 * PLACES).map(|n| format!(" w{:x}q", n * 2_654_435_761)).collect();
+        (0..12 * SHORT_PLACES).map(|n| format!(" w{:x}q", n * 2_654_435_761)).collect();
     let forth = words.concat();
     let back: String = words.iter().rev().map(String::as_str).collect();
     for encoding in BOTH {
