@@ -71,6 +71,7 @@ const PURE: &[&str] = &[
     "bytes",
     "hashbrown",
     "http",
+    "itoa",
     "jiff",
     "memchr",
     "rmp-serde",

@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
-use tollgate_policy::{Measure, Shown};
+use tollgate_policy::Shown;
 use tollgate_units::Timestamp;
-use tollgate_wire::{Notice, PolicyItem, QuotaUnit, Stands, openai_reply, standing_headers};
+use tollgate_wire::{Notice, StandingHeaders, Stands, openai_reply};
 
 use crate::relay::{BrokenOff, Relay};
 
@@ -91,20 +91,19 @@ pub(crate) fn stand<'a>(
     shown: impl Iterator<Item = Shown<'a>>,
     now: Timestamp,
 ) {
-    let (mut requests, mut tokens) = (None, None);
-    let mut policies = Vec::new();
+    let mut told = StandingHeaders::default();
     for shown in shown {
         let stands = stands(&shown, now);
         if shown.counts_requests() {
-            tighter(&mut requests, stands);
+            told.requests(stands);
         } else if shown.counts_tokens() {
-            tighter(&mut tokens, stands);
+            told.tokens(stands);
         }
-        if let Some(item) = policy_item(&shown, stands) {
-            policies.push(item);
+        if let Some(quota) = shown.limit.quota() {
+            told.listed(quota, stands);
         }
     }
-    headers.extend(standing_headers(requests, tokens, &policies));
+    told.write(headers);
 }
 
 fn stands(shown: &Shown<'_>, now: Timestamp) -> Stands {
@@ -113,36 +112,6 @@ fn stands(shown: &Shown<'_>, now: Timestamp) -> Stands {
         remaining: shown.standing.left.get(),
         reset: shown.standing.resets_at.since(now),
     }
-}
-
-/// The one with the least remaining; of two, the one that resets later.
-fn tighter(found: &mut Option<Stands>, other: Stands) {
-    let is_tighter =
-        found.is_none_or(|first| (other.remaining, first.reset) < (first.remaining, other.reset));
-    if is_tighter {
-        *found = Some(other);
-    }
-}
-
-/// The limit as an item of `RateLimit-Policy`; nothing for money, which the draft cannot count.
-fn policy_item<'a>(shown: &Shown<'a>, stands: Stands) -> Option<PolicyItem<'a>> {
-    let limit = shown.limit.limit();
-    let unit = if shown.counts_requests() {
-        QuotaUnit::Requests
-    } else if shown.counts_tokens() {
-        QuotaUnit::Tokens
-    } else if matches!(limit.measure, Measure::AtOnce) {
-        QuotaUnit::Concurrent
-    } else {
-        return None;
-    };
-    Some(PolicyItem {
-        name: shown.limit.sentence(),
-        quota: limit.most().get(),
-        window: limit.fills_in(),
-        unit,
-        stands,
-    })
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-request-id");

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use tollgate_tokens::{PriceBook, Tariff};
 use tollgate_units::{Timestamp, Tokens};
-use tollgate_wire::CapField;
+use tollgate_wire::{CapField, QuotaPolicy, QuotaUnit};
 
 use crate::access::matches_any;
 use crate::principal::{Caller, KeyEntry, KeySubjects, Subject, fingerprint};
 use crate::settings::{
     Guardrails, KeyDigest, ModelSettings, OnDisconnect, ProviderSettings, Settings, TierSettings,
 };
-use crate::{CalendarPeriod, Limit, Measure, SubjectKind, Turns};
+use crate::{CalendarPeriod, Limit, Measure, SubjectKind, Turns, Unit};
 
 /// The tier that admits callers without a key.
 pub const ANONYMOUS: &str = "anonymous";
@@ -45,6 +45,8 @@ pub struct BoundLimit {
     pub(crate) limit: Limit,
     /// The limit in the operator's words.
     pub(crate) sentence: Arc<str>,
+    /// How it is listed in `RateLimit-Policy`; nothing for money, which the draft cannot count.
+    quota: Option<QuotaPolicy>,
     /// Whether it belongs to one key, and so counts nobody else.
     pub(crate) is_of_one_key: bool,
     identity: u128,
@@ -150,7 +152,14 @@ impl BoundLimit {
             | Measure::Total => None,
         };
         let is_of_one_key = matches!(owner, Owner::Key(_));
-        Arc::new(Self { limit, sentence, is_of_one_key, identity, turns })
+        let quota = quota_unit(&limit)
+            .map(|unit| QuotaPolicy::new(&sentence, limit.most().get(), limit.fills_in(), unit));
+        Arc::new(Self { limit, sentence, quota, is_of_one_key, identity, turns })
+    }
+
+    /// How it is listed in `RateLimit-Policy`; nothing for money, which the draft cannot count.
+    pub const fn quota(&self) -> Option<&QuotaPolicy> {
+        self.quota.as_ref()
     }
 
     /// The limit in the operator's words.
@@ -182,7 +191,7 @@ impl BoundLimit {
                     };
                     format!("{} per {period}, {whom}", self.limit.unit)
                 }
-                Measure::AtOnce if self.limit.unit == crate::Unit::Concurrency => {
+                Measure::AtOnce if self.limit.unit == Unit::Concurrency => {
                     format!("requests at once, {whom}")
                 }
                 Measure::AtOnce => format!("{} at once, {whom}", self.limit.unit),
@@ -205,6 +214,15 @@ impl BoundLimit {
         let id =
             subjects.fold(self.identity, |id, subject| id.rotate_left(31).wrapping_add(subject));
         tollgate_limits::MeterId::new(id)
+    }
+}
+
+fn quota_unit(limit: &Limit) -> Option<QuotaUnit> {
+    match limit.unit {
+        Unit::Requests => Some(QuotaUnit::Requests),
+        Unit::InputTokens | Unit::OutputTokens | Unit::Tokens => Some(QuotaUnit::Tokens),
+        Unit::Concurrency | Unit::Streams => Some(QuotaUnit::Concurrent),
+        Unit::Cost | Unit::Steps | Unit::ToolCalls => None,
     }
 }
 
@@ -344,6 +362,11 @@ impl Policy {
             self.models.keys().map(String::as_str).filter(|n| self.allows(caller, n)).collect();
         names.sort_unstable();
         names
+    }
+
+    /// `name` for a metric's label; nothing for a name that nobody configured.
+    pub fn model_label(&self, name: &str) -> Option<Arc<str>> {
+        self.models.get(name).map(|model| model.name.clone())
     }
 
     /// The model called `name`: one under `models`, or `provider/model` of a configured provider.

@@ -41,7 +41,7 @@ pub use openai::dialect::openai_reply;
 pub use openai::{Endpoint, read};
 pub use place::{Place, text};
 pub use prompt::{Detail, FunctionShape, Image, Prompt, PropertyShape};
-pub use standing::{PolicyItem, QuotaUnit, Stands, standing_headers};
+pub use standing::{QuotaPolicy, QuotaUnit, StandingHeaders, Stands};
 pub use tap::{Tally, Tap};
 pub use text::answer_text;
 pub use usage::{Usage, usage_of};

@@ -1,9 +1,8 @@
 //! How a caller is told where it stands: OpenAI's `x-ratelimit-*` headers with Go durations, and
 //! `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11.
 
-use std::fmt::Write;
-
-use http::{HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_units::Span;
 
 /// Where a caller stands with one limit.
@@ -17,19 +16,14 @@ pub struct Stands {
     pub reset: Span,
 }
 
-/// One limit, as the IETF draft lists it.
-#[derive(Clone, Copy, Debug)]
-pub struct PolicyItem<'a> {
-    /// The limit's name.
-    pub name: &'a str,
-    /// What is allowed in a window.
-    pub quota: u64,
-    /// The window; nothing for what is counted at once.
-    pub window: Option<Span>,
-    /// What is counted.
-    pub unit: QuotaUnit,
-    /// Where the caller stands.
-    pub stands: Stands,
+/// What of one limit never changes, as the IETF draft lists it: written once, with the limit.
+#[derive(Clone, Debug)]
+pub struct QuotaPolicy {
+    /// `"name";q=60;w=60`, for `RateLimit-Policy`.
+    policy: Box<str>,
+    /// `"name"`, for `RateLimit`.
+    name: Box<str>,
+    resets: bool,
 }
 
 /// What a limit counts, in the draft's registry of quota units; `tokens` is ours.
@@ -43,74 +37,105 @@ pub enum QuotaUnit {
     Tokens,
 }
 
-/// The headers that tell where a caller stands.
-pub fn standing_headers(
-    requests: Option<Stands>,
-    tokens: Option<Stands>,
-    policies: &[PolicyItem<'_>],
-) -> Vec<(HeaderName, HeaderValue)> {
-    let mut headers = Vec::with_capacity(8);
-    let openai = [(requests, REQUESTS), (tokens, TOKENS)];
-    for (stands, [limit, remaining, reset]) in openai {
-        let Some(stands) = stands else { continue };
-        headers.push((HeaderName::from_static(limit), stands.limit.into()));
-        headers.push((HeaderName::from_static(remaining), stands.remaining.into()));
-        if let Ok(value) = HeaderValue::try_from(go_duration(stands.reset)) {
-            headers.push((HeaderName::from_static(reset), value));
-        }
+impl QuotaPolicy {
+    /// `quota` of `unit` in a `window`; without one for what is counted at once.
+    pub fn new(name: &str, quota: u64, window: Option<Span>, unit: QuotaUnit) -> Self {
+        let name = quoted(name);
+        let window = window.map(|window| format!(";w={}", window.as_secs_ceil().max(1)));
+        let unit_parameter = match unit {
+            QuotaUnit::Concurrent => ";qu=\"concurrent-requests\"",
+            QuotaUnit::Requests => "",
+            QuotaUnit::Tokens => ";qu=\"tokens\"",
+        };
+        let policy = format!("{name};q={quota}{}{unit_parameter}", window.unwrap_or_default());
+        Self { policy: policy.into(), name: name.into(), resets: unit != QuotaUnit::Concurrent }
     }
-    if !policies.is_empty() {
-        let (policy, state) = ietf(policies);
-        let pairs = [("ratelimit-policy", policy), ("ratelimit", state)];
-        headers.extend(pairs.into_iter().filter_map(|(name, value)| {
-            Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
-        }));
-    }
-    headers
 }
 
-fn ietf(policies: &[PolicyItem<'_>]) -> (String, String) {
-    let (mut policy, mut state) = (String::new(), String::new());
-    for item in policies {
-        let comma = if policy.is_empty() { "" } else { ", " };
-        // Writing to a string cannot fail.
-        let _ = write!(policy, "{comma}");
-        let _ = write!(state, "{comma}");
-        quoted(&mut policy, item.name);
-        quoted(&mut state, item.name);
-        let _ = write!(policy, ";q={}", item.quota);
-        if let Some(window) = item.window {
-            let _ = write!(policy, ";w={}", window.as_secs_ceil().max(1));
+/// The headers that tell where a caller stands, put together limit by limit.
+#[derive(Debug, Default)]
+pub struct StandingHeaders {
+    requests: Option<Stands>,
+    tokens: Option<Stands>,
+    policy: String,
+    state: String,
+}
+
+impl StandingHeaders {
+    /// A limit on requests: the one with the least remaining is shown.
+    pub fn requests(&mut self, stands: Stands) {
+        tighter(&mut self.requests, stands);
+    }
+
+    /// The same for a limit on tokens.
+    pub fn tokens(&mut self, stands: Stands) {
+        tighter(&mut self.tokens, stands);
+    }
+
+    /// Any limit, for the IETF draft, which lists them all.
+    pub fn listed(&mut self, quota: &QuotaPolicy, stands: Stands) {
+        if self.policy.is_empty() {
+            self.policy.reserve(LIST_BYTES_USUALLY);
+            self.state.reserve(LIST_BYTES_USUALLY);
+        } else {
+            self.policy.push_str(", ");
+            self.state.push_str(", ");
         }
-        match item.unit {
-            QuotaUnit::Concurrent => policy.push_str(";qu=\"concurrent-requests\""),
-            QuotaUnit::Requests => {}
-            QuotaUnit::Tokens => policy.push_str(";qu=\"tokens\""),
-        }
-        let _ = write!(state, ";r={}", item.stands.remaining);
-        if item.unit != QuotaUnit::Concurrent {
-            let _ = write!(state, ";t={}", item.stands.reset.as_secs_ceil());
+        let mut digits = itoa::Buffer::new();
+        self.policy.push_str(&quota.policy);
+        self.state.push_str(&quota.name);
+        self.state.push_str(";r=");
+        self.state.push_str(digits.format(stands.remaining));
+        if quota.resets {
+            self.state.push_str(";t=");
+            self.state.push_str(digits.format(stands.reset.as_secs_ceil()));
         }
     }
-    (policy, state)
+
+    /// Puts them among `headers`.
+    pub fn write(self, headers: &mut HeaderMap) {
+        for (stands, [limit, remaining, reset]) in
+            [(self.requests, REQUESTS), (self.tokens, TOKENS)]
+        {
+            let Some(stands) = stands else { continue };
+            headers.insert(limit, stands.limit.into());
+            headers.insert(remaining, stands.remaining.into());
+            insert(headers, reset, go_duration(stands.reset));
+        }
+        if !self.policy.is_empty() {
+            insert(headers, RATELIMIT_POLICY, self.policy);
+            insert(headers, RATELIMIT, self.state);
+        }
+    }
+}
+
+/// The one with the least remaining; of two, the one that resets later.
+fn tighter(found: &mut Option<Stands>, other: Stands) {
+    let is_tighter =
+        found.is_none_or(|first| (other.remaining, first.reset) < (first.remaining, other.reset));
+    if is_tighter {
+        *found = Some(other);
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
+        headers.insert(name, value);
+    }
 }
 
 /// A structured-field string (RFC 9651, 3.3.3): printable ASCII, quote and backslash escaped. What
 /// it cannot hold is left out, because a name that cannot be written must not break an answer.
-fn quoted(into: &mut String, name: &str) {
-    into.push('"');
-    if name.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
-        into.push_str(name);
-        into.push('"');
-        return;
-    }
+fn quoted(name: &str) -> String {
+    let mut quoted = String::from("\"");
     for letter in name.chars().filter(|letter| (' '..='~').contains(letter)) {
         if matches!(letter, '"' | '\\') {
-            into.push('\\');
+            quoted.push('\\');
         }
-        into.push(letter);
+        quoted.push(letter);
     }
-    into.push('"');
+    quoted.push('"');
+    quoted
 }
 
 /// A span as Go prints a `time.Duration`, which is how OpenAI writes resets: `120ms`, `8.64s`,
@@ -133,10 +158,20 @@ fn go_duration(span: Span) -> String {
     }
 }
 
-const REQUESTS: [&str; 3] =
-    ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
-const TOKENS: [&str; 3] =
-    ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
+const REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+const TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// What a handful of limits take.
+const LIST_BYTES_USUALLY: usize = 384;
 
 #[cfg(test)]
 mod tests {
@@ -162,23 +197,21 @@ mod tests {
 
     #[test]
     fn every_limit_is_listed_and_the_tightest_stands_in_openais_headers() {
+        let name = "60 requests per minute, named \"web\"";
+        let web = QuotaPolicy::new(name, 60, Some(Span::from_secs(60)), QuotaUnit::Requests);
+        let at_once = QuotaPolicy::new("3 streams at once", 3, None, QuotaUnit::Concurrent);
         let requests = Stands { limit: 60, remaining: 47, reset: Span::from_millis(11_640) };
-        let item = PolicyItem {
-            name: "60 requests per minute, named \"web\"",
-            quota: 60,
-            window: Some(Span::from_secs(60)),
-            unit: QuotaUnit::Requests,
-            stands: requests,
-        };
         let streams = Stands { limit: 3, remaining: 2, reset: Span::ZERO };
-        let at_once = PolicyItem {
-            name: "3 streams at once",
-            quota: 3,
-            window: None,
-            unit: QuotaUnit::Concurrent,
-            stands: streams,
-        };
-        let headers = standing_headers(Some(requests), None, &[item, at_once]);
+        let (looser, sooner) =
+            (Stands { remaining: 48, ..requests }, Stands { reset: Span::ZERO, ..requests });
+        let mut standing = StandingHeaders::default();
+        for stands in [looser, requests, sooner] {
+            standing.requests(stands);
+        }
+        standing.listed(&web, requests);
+        standing.listed(&at_once, streams);
+        let mut headers = HeaderMap::new();
+        standing.write(&mut headers);
         let lines: Vec<_> = headers
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
@@ -199,8 +232,6 @@ mod tests {
 
     #[test]
     fn a_name_that_cannot_be_written_breaks_nothing() {
-        let mut into = String::new();
-        quoted(&mut into, "a\r\nb\u{e9}\\");
-        assert_eq!(into, "\"ab\\\\\"");
+        assert_eq!(quoted("a\r\nb\u{e9}\\"), "\"ab\\\\\"");
     }
 }
