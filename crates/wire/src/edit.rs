@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use bytes::{Bytes, BytesMut};
 use tollgate_units::Tokens;
 
+use self::choice::Choosable;
 use crate::openai::StreamOptions;
 use crate::walk::Value;
 use crate::{Ask, CapField, Endpoint, Place};
@@ -25,7 +26,7 @@ pub struct Edits<'a> {
     /// responses, which report it anyway.
     pub ask_usage: bool,
     /// The tools to take out: positions in [`Ask::tools`]. A list that is emptied goes whole, and
-    /// with it the fields that choose from it.
+    /// with it the fields that choose from it; a choice of a tool that is gone goes too.
     pub drop_tools: Vec<usize>,
 }
 
@@ -134,10 +135,14 @@ impl Splices {
                 emptied.extend(*choices);
             }
         }
-        let members: Vec<(Place, bool)> = root
-            .members()
-            .map(|member| (member.place(), emptied.contains(&member.key.text().as_ref())))
-            .collect();
+        let mut members: Vec<(Place, bool)> = Vec::new();
+        for member in root.members() {
+            let key = member.key.text();
+            let goes = emptied.contains(&key.as_ref())
+                || (choice::FIELDS.contains(&key.as_ref())
+                    && self.prune_choice(member.value, &Choosable::new(ask, &gone)));
+            members.push((member.place(), goes));
+        }
         self.cut(&members);
         for item in root.member("input").into_iter().flat_map(Value::items) {
             // Items have no fields that depend on their tools, so their lists may stay, empty.
@@ -164,6 +169,20 @@ impl Splices {
                 self.prune(inner, gone);
             }
         }
+        false
+    }
+
+    /// Takes tools that are gone out of a choice. True, and nothing taken, if none is left in it.
+    fn prune_choice(&mut self, choice: Value<'_>, tools: &Choosable<'_>) -> bool {
+        let Some(allowed) = choice::allowed(choice) else {
+            return tools.is_gone(choice);
+        };
+        let places: Vec<(Place, bool)> =
+            allowed.items().map(|item| (item.place(), tools.is_gone(item))).collect();
+        if places.iter().all(|(_, gone)| *gone) {
+            return true;
+        }
+        self.cut(&places);
         false
     }
 
@@ -235,6 +254,8 @@ fn quoted(text: &str) -> String {
     quoted.push('"');
     quoted
 }
+
+mod choice;
 
 #[cfg(test)]
 mod tests;

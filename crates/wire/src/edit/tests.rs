@@ -179,6 +179,59 @@ fn an_emptied_list_goes_whole_with_the_fields_that_choose_from_it() {
 }
 
 #[test]
+fn a_choice_of_a_tool_that_is_gone_goes_with_it() {
+    let named = |name: &str| function(name);
+    let (a, b) = (function("a"), function("b"));
+    let allowed = |tools: &str| {
+        let mode = format!(r#"{{"mode":"auto","tools":[{tools}]}}"#);
+        format!(r#","tool_choice":{{"type":"allowed_tools","allowed_tools":{mode}}}"#)
+    };
+    let chosen = |choice: &str| format!(r#","tool_choice":{choice}"#);
+    let table = [
+        (chosen(&named("a")), String::new()),
+        (chosen(&named("b")), chosen(&named("b"))),
+        (chosen(r#""required""#), chosen(r#""required""#)),
+        (allowed(&format!("{a} , {b}")), allowed(&b)),
+        (allowed(&a), String::new()),
+        (allowed(&b), allowed(&b)),
+    ];
+    let edits = Edits { drop_tools: vec![0], ..Edits::default() };
+    for (before, after) in table {
+        let body = chat(&format!(r#","tools":[{a},{b}]{before}"#));
+        let expected = chat(&format!(r#","tools":[{b}]{after}"#));
+        assert_eq!(edited(Endpoint::ChatCompletions, &body, &edits), expected, "{before}");
+    }
+    let old = |choice: &str| chat(&format!(r#","functions":[{{"name":"o"}}{choice}"#));
+    let body = old(r#",{"name":"p"}],"function_call":{"name":"p"}"#);
+    let edits = Edits { drop_tools: vec![1], ..Edits::default() };
+    assert_eq!(edited(Endpoint::ChatCompletions, &body, &edits), old("]"));
+}
+
+#[test]
+fn a_choice_on_responses_is_by_name_by_server_or_by_kind() {
+    let f = r#"{"type":"function","name":"f"}"#;
+    let mcp = r#"{"type":"mcp","server_label":"files","server_url":"https://a"}"#;
+    let search = r#"{"type":"web_search"}"#;
+    let body = |choice: &str| {
+        let choice =
+            if choice.is_empty() { String::new() } else { format!(r#","tool_choice":{choice}"#) };
+        format!(r#"{{"model":"m","input":"x","tools":[{f},{mcp},{search}]{choice}}}"#)
+    };
+    let table = [
+        (0, r#"{"type":"function","name":"f"}"#),
+        (1, r#"{"type":"mcp","server_label":"files","name":"read"}"#),
+        (2, r#"{"type":"web_search"}"#),
+    ];
+    for (gone, _) in table {
+        for (picked, choice) in table {
+            let edits = Edits { drop_tools: vec![gone], ..Edits::default() };
+            let after = edited(Endpoint::Responses, &body(choice), &edits);
+            assert_eq!(after.contains("tool_choice"), gone != picked, "{gone} {choice}: {after}");
+        }
+    }
+}
+
+#[test]
 fn tools_inside_namespaces_and_items_are_reached() {
     let body = |tools: &str, late: &str| {
         let input = format!(r#"[{{"type":"additional_tools","tools":[{late}]}}]"#);
