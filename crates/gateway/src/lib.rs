@@ -7,6 +7,7 @@
 
 mod admit;
 mod answer;
+mod bell;
 pub mod crew;
 mod explain;
 mod flight;

@@ -8,15 +8,7 @@
 //! that knows who the peers are.
 
 use std::{
-    convert::Infallible,
-    error::Error,
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    convert::Infallible, error::Error, fmt, io, net::SocketAddr, pin::pin, sync::Arc,
     time::Duration,
 };
 
@@ -40,11 +32,13 @@ use tokio::{
     time,
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 
+use self::activity::{Activity, Answer};
 use self::guarded::Guarded;
+use crate::bell::Bell;
 use crate::tasks::Tasks;
 
+mod activity;
 mod framing;
 mod guarded;
 
@@ -64,9 +58,11 @@ pub struct Bounds {
     pub connections_max: usize,
     /// Streams at once on one HTTP/2 connection.
     pub streams_max: u32,
-    /// For the TLS handshake, and then for each request's head. Also how long an HTTP/1
-    /// connection may be idle between requests.
+    /// For the TLS handshake, and then for each request's head.
     pub header: Duration,
+    /// How long a connection may rest between requests. Longer than clients keep theirs, as far as
+    /// that goes: who closes first must be the one who knows that nothing is on its way.
+    pub idle: Duration,
     /// How long a peer may take none of the bytes it is sent.
     pub stall: Duration,
 }
@@ -77,6 +73,7 @@ impl Default for Bounds {
             connections_max: 8192,
             streams_max: 128,
             header: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
             stall: Duration::from_mins(1),
         }
     }
@@ -88,8 +85,8 @@ impl Default for Bounds {
 /// still heard, to be told to come back; once it is over, nobody is accepted any more.
 #[derive(Clone, Debug, Default)]
 pub struct Draining {
-    begun: CancellationToken,
-    over: CancellationToken,
+    begun: Bell,
+    over: Bell,
 }
 
 impl Draining {
@@ -100,28 +97,18 @@ impl Draining {
 
     /// From now on.
     pub fn begin(&self) {
-        self.begun.cancel();
+        self.begun.ring();
     }
 
     /// From now on nobody is accepted.
     pub fn end(&self) {
         self.begin();
-        self.over.cancel();
+        self.over.ring();
     }
 
     /// Whether new requests should go elsewhere.
     pub fn has_begun(&self) -> bool {
-        self.begun.is_cancelled()
-    }
-
-    /// Returns once it has begun.
-    pub async fn begun(&self) {
-        self.begun.cancelled().await;
-    }
-
-    /// Its own waiting list, so that connections do not meet at one lock each time they are polled.
-    fn apart(&self) -> Self {
-        Self { begun: self.begun.child_token(), over: self.over.clone() }
+        self.begun.is_rung()
     }
 }
 
@@ -168,7 +155,7 @@ impl Server {
     where
         H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
+        B: Body<Data = Bytes> + fmt::Debug + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let connections = Arc::new(Semaphore::new(self.bounds.connections_max));
@@ -185,10 +172,10 @@ impl Server {
             };
             let (room, (stream, addr)) = select! {
                 next = next => next,
-                () = self.draining.over.cancelled() => return,
+                () = self.draining.over.listen() => return,
             };
             let (reception, handler) = (Arc::clone(&reception), handler.clone());
-            let draining = self.draining.apart();
+            let draining = self.draining.clone();
             self.tasks.spawn(async move {
                 reception.receive(stream, addr, handler, draining).await;
                 drop(room);
@@ -214,7 +201,7 @@ impl Reception {
     ) where
         H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
+        B: Body<Data = Bytes> + fmt::Debug + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         // Without it a small event waits for the acknowledgement of the one before. A socket that
@@ -238,16 +225,17 @@ impl Reception {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
         H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
+        B: Body<Data = Bytes> + fmt::Debug + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let waiting = draining.clone();
-        let asked = Arc::new(AtomicBool::new(false));
-        let heard = Arc::clone(&asked);
+        let activity = Arc::new(Activity::default());
+        let guarded = Guarded::new(stream, &self.bounds, Arc::clone(&activity));
+        let (waiting, served) = (draining.clone(), Arc::clone(&activity));
         let service = service_fn(move |request: Request<Incoming>| {
-            heard.store(true, Ordering::Relaxed);
+            let running = served.begin();
+            let is_http_1 = request.version() <= Version::HTTP_11;
             // Whoever asks now should ask elsewhere next time.
-            let closes = waiting.has_begun() && request.version() <= Version::HTTP_11;
+            let closes = is_http_1 && waiting.has_begun();
             let answer = match unacceptable(&request) {
                 Some(status) => Err(closing(status)),
                 None => Ok(handler(request, peer)),
@@ -261,28 +249,33 @@ impl Reception {
                     let close = HeaderValue::from_static("close");
                     answer.headers_mut().insert(header::CONNECTION, close);
                 }
-                Ok::<_, Infallible>(answer)
+                Ok::<_, Infallible>(answer.map(|body| {
+                    if is_http_1 {
+                        Answer::new(body, running)
+                    } else {
+                        Answer::watched(body, running)
+                    }
+                }))
             }
         });
-        let guarded = Guarded::new(stream, self.bounds.header, self.bounds.stall);
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(guarded), service));
         // A newcomer during the drain is heard once, to be told to come back.
         let enough = if draining.has_begun() { &draining.over } else { &draining.begun };
-        // HTTP/2 has no time-out of its own for a connection that never asks anything.
-        let mut silence = pin!(time::sleep(self.bounds.header));
-        let mut has_asked = false;
+        let mut enough = pin!(enough.listen());
+        let mut look = pin!(time::sleep(self.bounds.stall));
+        let mut is_ending = false;
         let ended = loop {
             select! {
+                biased;
                 ended = connection.as_mut() => break ended,
-                () = enough.cancelled() => {
+                () = enough.as_mut(), if !is_ending => {
                     connection.as_mut().graceful_shutdown();
-                    break connection.await;
+                    is_ending = true;
                 }
-                () = silence.as_mut(), if !has_asked => {
-                    has_asked = asked.load(Ordering::Relaxed);
-                    if !has_asked {
-                        return;
-                    }
+                () = look.as_mut() => {
+                    let now = time::Instant::now();
+                    activity.give_up_stalled(self.bounds.stall, now);
+                    look.as_mut().reset(now + self.bounds.stall / LOOKS_A_STALL);
                 }
             }
         };
@@ -337,10 +330,8 @@ fn closing(status: StatusCode) -> Response<Empty<Bytes>> {
 fn http_builder(bounds: Bounds, tasks: Tasks) -> auto::Builder<Tasks> {
     let mut http = auto::Builder::new(tasks);
     // hyper takes at most 100 headers unless told otherwise, and keeps them on the stack for it.
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.header)
-        .max_buf_size(HEAD_BYTES_MAX);
+    // Its time for a head counts rest between requests as slowness; `Guarded` keeps it instead.
+    http.http1().header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(bounds.streams_max)
@@ -360,6 +351,8 @@ const PENDING_RESETS_MAX: usize = 20;
 const LOCAL_RESETS_MAX: usize = 64;
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(20);
+/// How often answers are looked at within the time that their peer has to take them.
+const LOOKS_A_STALL: u32 = 4;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

@@ -6,17 +6,19 @@
 //! When this is wrong: a task that blocks its thread can be neither waited for nor dropped;
 //! work that burns a processor belongs to the [`Crew`](crate::crew::Crew).
 
-use std::time::Duration;
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use hyper::rt::Executor;
 use tokio::time;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
+
+use crate::bell::Bell;
 
 /// Spawns tasks, counts them, and ends them. Clones share the count.
 #[derive(Clone, Debug, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
-    end: CancellationToken,
+    end: Bell,
 }
 
 impl Tasks {
@@ -31,11 +33,12 @@ impl Tasks {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        // A token of its own: tasks would otherwise meet at one lock each time they are polled.
-        let end = self.end.child_token();
-        self.tracker.spawn(async move {
-            end.run_until_cancelled_owned(task).await;
-        });
+        // In a box, because a future that is moved into another one is kept there twice.
+        let (mut task, mut end) = (Box::pin(task), Box::pin(self.end.listen()));
+        self.tracker.spawn(poll_fn(move |cx| match end.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => task.as_mut().poll(cx).map(drop),
+        }));
     }
 
     /// How many tasks are running.
@@ -57,7 +60,7 @@ impl Tasks {
         if time::timeout(patience, self.tracker.wait()).await.is_ok() {
             return true;
         }
-        self.end.cancel();
+        self.end.ring();
         if time::timeout(DROP_TIME_MAX, self.tracker.wait()).await.is_err() {
             tracing::error!(tasks = self.len(), "tasks block their threads and cannot be ended");
         }

@@ -59,14 +59,14 @@ impl Framing {
         Self { part: Part::Head, head: Head::default(), line: Vec::new(), is_first: true }
     }
 
-    /// Whether the first head, or the preface of HTTP/2, is complete.
-    pub(super) fn has_begun(&self) -> bool {
-        !self.is_first
-    }
-
     /// Whether the line that comes next, or was refused, belongs to a head.
     pub(super) fn is_in_head(&self) -> bool {
         self.part == Part::Head
+    }
+
+    /// Whether a head has begun and is not complete.
+    pub(super) fn is_within_head(&self) -> bool {
+        self.is_in_head() && (self.head.has_request_line || !self.line.is_empty())
     }
 
     /// Reads `bytes`, which follow those before.
@@ -324,15 +324,18 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_has_begun_once_its_first_head_is_there() {
+    fn a_head_is_owed_from_its_first_byte_to_its_empty_line() {
         let mut framing = Framing::new();
-        framing.read(b"\r\nGET / HTTP/1.1\r\nHost: a\r\n").unwrap();
-        assert!(!framing.has_begun());
+        assert!(!framing.is_within_head());
+        for piece in [&b"G"[..], b"ET / HTTP/1.1\r\n", b"Host: a\r", b"\n"] {
+            framing.read(piece).unwrap();
+            assert!(framing.is_within_head(), "{piece:?}");
+        }
         framing.read(b"\r\n").unwrap();
-        assert!(framing.has_begun());
+        assert!(!framing.is_within_head());
         let mut framing = Framing::new();
         framing.read(b"PRI * HTTP/2.0\r\n").unwrap();
-        assert!(framing.has_begun());
+        assert!(!framing.is_within_head());
     }
 
     #[test]

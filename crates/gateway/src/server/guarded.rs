@@ -2,26 +2,27 @@
 //! peers that never say anything, and for peers that do not take what they asked for.
 //!
 //! hyper's own time-out of the head starts once it knows the version of HTTP, which a silent peer
-//! never tells; and it writes for as long as somebody else needs to read. Both are limited here,
-//! below hyper, where every byte passes. A line that is refused reaches hyper with a byte in it
-//! that no HTTP allows, and nothing follows but the end of the head, so hyper answers 400 and
-//! closes, as for everything else it cannot read.
-//! When this is wrong: HTTP/2 stalls by windows, not by the socket; a peer that grants no window
-//! but answers pings keeps its streams for as long as the handler lets it.
+//! never tells, and counts a connection that rests between two requests as one whose head is slow;
+//! and it writes for as long as somebody else needs to read. All three are limited here, below
+//! hyper, where every byte passes. A line that is refused reaches hyper with a byte in it that no
+//! HTTP allows, and nothing follows but the end of the head, so hyper answers 400 and closes, as
+//! for everything else it cannot read.
+//! When this is wrong: HTTP/2 stalls by windows, not by the socket; see `activity`.
 
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 
-use super::framing::Framing;
+use super::{Bounds, activity::Activity, framing::Framing};
 
 /// `stream`, watched.
 #[derive(Debug)]
@@ -30,22 +31,52 @@ pub(super) struct Guarded<S> {
     framing: Framing,
     /// After a refusal: what hyper is still told before the connection seems to end.
     refused: Option<&'static [u8]>,
-    /// Until the first head is there.
-    opening: Option<Pin<Box<Sleep>>>,
+    silence: Silence,
     /// While the peer takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
     stall_max: Duration,
 }
 
+/// A peer that says nothing, although it is its turn.
+#[derive(Debug)]
+struct Silence {
+    activity: Arc<Activity>,
+    turn: Turn,
+    /// For a head, from its first byte on; the first one, from the beginning of the connection on.
+    head_max: Duration,
+    /// For the next request.
+    idle_max: Duration,
+    /// Set when a turn begins, and moved only when it fires early: most requests never touch it.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// Whose turn it is to say something, and since when.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Turn {
+    /// The peer's: it owes the rest of a head.
+    Head(Instant),
+    /// Nobody's: the connection rests, after so many requests.
+    Idle { since: Instant, begun: u64 },
+    /// Ours: a request runs.
+    Ours,
+}
+
 impl<S> Guarded<S> {
-    pub(super) fn new(stream: S, opening: Duration, stall_max: Duration) -> Self {
+    pub(super) fn new(stream: S, bounds: &Bounds, activity: Arc<Activity>) -> Self {
+        let silence = Silence {
+            activity,
+            turn: Turn::Head(Instant::now()),
+            head_max: bounds.header,
+            idle_max: bounds.idle,
+            timer: None,
+        };
         Self {
             stream,
             framing: Framing::new(),
             refused: None,
-            opening: Some(Box::pin(sleep(opening))),
+            silence,
             stall: None,
-            stall_max,
+            stall_max: bounds.stall,
         }
     }
 
@@ -66,6 +97,44 @@ impl<S> Guarded<S> {
     }
 }
 
+impl Silence {
+    /// Ready when the peer has said nothing for longer than it may.
+    fn poll(&mut self, cx: &mut Context<'_>, is_in_head: bool) -> Poll<()> {
+        loop {
+            self.turn = self.turn_now(is_in_head);
+            let ends = match self.turn {
+                Turn::Head(since) => Some(since + self.head_max),
+                Turn::Idle { since, .. } => Some(since + self.idle_max),
+                Turn::Ours => None,
+            };
+            // hyper need not read again when a request ends, so that is looked for.
+            let later = || Instant::now() + self.idle_max;
+            let timer =
+                self.timer.get_or_insert_with(|| Box::pin(sleep_until(ends.unwrap_or_else(later))));
+            if ends.is_some_and(|ends| ends < timer.deadline()) {
+                timer.as_mut().reset(ends.unwrap_or_else(later));
+            }
+            ready!(timer.as_mut().poll(cx));
+            if ends.is_some_and(|ends| ends <= timer.deadline()) {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(ends.unwrap_or_else(later));
+        }
+    }
+
+    fn turn_now(&self, is_in_head: bool) -> Turn {
+        let begun = self.activity.begun();
+        match self.turn {
+            _ if self.activity.is_running() => Turn::Ours,
+            // HTTP/2 says little before its first request, and that is not yet a request.
+            Turn::Head(_) if is_in_head || begun == 0 => self.turn,
+            _ if is_in_head => Turn::Head(Instant::now()),
+            Turn::Idle { begun: before, .. } if before == begun => self.turn,
+            _ => Turn::Idle { since: Instant::now(), begun },
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -83,10 +152,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         match Pin::new(&mut this.stream).poll_read(cx, into) {
             Poll::Ready(read) => read?,
             Poll::Pending => {
-                let Some(opening) = &mut this.opening else {
-                    return Poll::Pending;
-                };
-                ready!(opening.as_mut().poll(cx));
+                ready!(this.silence.poll(cx, this.framing.is_within_head()));
                 let late = io::Error::new(io::ErrorKind::TimedOut, "no request in time");
                 return Poll::Ready(Err(late));
             }
@@ -100,9 +166,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             // hyper looks at a head again only when its end has come. In a body, the end of the
             // connection is what must not look like an end of the body.
             this.refused = Some(if this.framing.is_in_head() { b"\r\n\r\n" } else { b"" });
-        }
-        if this.framing.has_begun() {
-            this.opening = None;
         }
         Poll::Ready(Ok(()))
     }
@@ -156,30 +219,72 @@ mod tests {
 
     const LONG: Duration = Duration::from_hours(1);
     const SHORT: Duration = Duration::from_millis(10);
+    const PATIENT: Bounds =
+        Bounds { connections_max: 1, streams_max: 1, header: LONG, idle: LONG, stall: LONG };
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-    #[tokio::test]
-    async fn a_peer_that_never_speaks_is_given_up() {
-        let (ours, _theirs) = duplex(64);
-        let mut guarded = Guarded::new(ours, SHORT, LONG);
-        let error = guarded.read_u8().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    fn guarded<S>(stream: S, bounds: Bounds) -> (Guarded<S>, Arc<Activity>) {
+        let activity = Arc::new(Activity::default());
+        (Guarded::new(stream, &bounds, Arc::clone(&activity)), activity)
     }
 
-    #[tokio::test]
-    async fn a_peer_that_has_spoken_may_take_its_time() {
+    /// Reads what was sent, and then waits for what never comes.
+    async fn silence_after<S: AsyncRead + Unpin>(
+        guarded: &mut Guarded<S>,
+        sent: usize,
+    ) -> ErrorKind {
+        guarded.read_exact(&mut vec![0; sent]).await.unwrap();
+        guarded.read_u8().await.unwrap_err().kind()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_owes_a_head_has_the_time_of_a_head() {
+        // Nothing at all, half a head, and half of the second one.
+        for sent in [&b""[..], b"GET / HT", &[HEAD, b"G"].concat()] {
+            let (ours, mut theirs) = duplex(64);
+            let header = Duration::from_secs(10);
+            let (mut guarded, activity) = guarded(ours, Bounds { header, ..PATIENT });
+            if sent.len() > HEAD.len() {
+                drop(activity.begin());
+            }
+            let start = Instant::now();
+            theirs.write_all(sent).await.unwrap();
+            assert_eq!(silence_after(&mut guarded, sent.len()).await, ErrorKind::TimedOut);
+            assert_eq!(start.elapsed().as_secs(), 10, "{sent:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resting_connection_ends_after_its_own_time_and_a_running_one_does_not() {
         let (ours, mut theirs) = duplex(64);
-        let mut guarded = Guarded::new(ours, SHORT, LONG);
-        let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-        theirs.write_all(head).await.unwrap();
-        guarded.read_exact(&mut [0; 27]).await.unwrap();
-        // Nothing will come any more, and no timer is left that could end the waiting.
-        assert!(guarded.opening.is_none());
+        let bounds =
+            Bounds { header: Duration::from_secs(10), idle: Duration::from_secs(75), ..PATIENT };
+        let (mut guarded, activity) = guarded(ours, bounds);
+        theirs.write_all(HEAD).await.unwrap();
+        guarded.read_exact(&mut [0; HEAD.len()]).await.unwrap();
+        let running = activity.begin();
+        let thinking = tokio::time::timeout(Duration::from_mins(10), guarded.read_u8()).await;
+        assert!(thinking.is_err(), "a model may think for as long as its time-outs say");
+        drop(running);
+        let start = Instant::now();
+        assert_eq!(guarded.read_u8().await.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(start.elapsed().as_secs(), 75);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn http_2_without_a_request_is_a_head_that_is_owed() {
+        let (ours, mut theirs) = duplex(64);
+        let header = Duration::from_secs(10);
+        let (mut guarded, _activity) = guarded(ours, Bounds { header, ..PATIENT });
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        theirs.write_all(preface).await.unwrap();
+        assert_eq!(silence_after(&mut guarded, preface.len()).await, ErrorKind::TimedOut);
     }
 
     #[tokio::test]
     async fn a_peer_that_takes_nothing_is_given_up() {
         let (ours, _theirs) = duplex(8);
-        let mut guarded = Guarded::new(ours, LONG, SHORT);
+        let mut guarded = guarded(ours, Bounds { stall: SHORT, ..PATIENT }).0;
         let error = guarded.write_all(&[0; 9]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
@@ -195,7 +300,7 @@ mod tests {
             (format!("{chunked}0;x\ny\r\n\r\n"), format!("{chunked}0;x\0")),
         ] {
             let (ours, mut theirs) = duplex(256);
-            let mut guarded = Guarded::new(ours, LONG, LONG);
+            let mut guarded = guarded(ours, PATIENT).0;
             theirs.write_all(String::as_bytes(&sent)).await.unwrap();
             let mut read = String::new();
             guarded.read_to_string(&mut read).await.unwrap();

@@ -1,10 +1,15 @@
 //! A listener on a real socket, and peers that do not behave.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
 };
 
+use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -14,7 +19,7 @@ use rustls::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    sync::Notify,
+    sync::{Notify, oneshot},
     task::JoinHandle,
 };
 use tokio_rustls::TlsConnector;
@@ -25,7 +30,8 @@ use crate::tls;
 mod smuggling;
 
 const LONG: Duration = Duration::from_hours(1);
-const PATIENT: Bounds = Bounds { connections_max: 64, streams_max: 8, header: LONG, stall: LONG };
+const PATIENT: Bounds =
+    Bounds { connections_max: 64, streams_max: 8, header: LONG, idle: LONG, stall: LONG };
 
 /// A server whose handler answers with the method, the path and the body it was given.
 struct Running {
@@ -47,7 +53,7 @@ impl Running {
         Self::with_handler(bounds, tls, requests, handler).await
     }
 
-    async fn with_handler<H, F>(
+    async fn with_handler<H, F, B>(
         bounds: Bounds,
         tls: Option<Arc<ServerConfig>>,
         requests: Arc<AtomicUsize>,
@@ -55,7 +61,9 @@ impl Running {
     ) -> Self
     where
         H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data = Bytes> + fmt::Debug + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (draining, tasks) = (Draining::new(), Tasks::new());
@@ -146,7 +154,8 @@ async fn noise_is_refused_and_the_server_lives_on() {
 
 #[tokio::test]
 async fn peers_that_do_not_finish_a_head_are_given_up() {
-    let hasty = Bounds { header: Duration::from_millis(30), ..PATIENT };
+    let soon = Duration::from_millis(30);
+    let hasty = Bounds { header: soon, idle: soon, ..PATIENT };
     let server = Running::start(hasty, None).await;
     for beginning in [
         "",
@@ -178,6 +187,46 @@ async fn a_peer_that_does_not_take_its_answer_is_given_up() {
     stream.readable().await.unwrap();
     // The task of the connection ends although we neither read nor close.
     assert!(server.tasks.drain(LONG).await);
+}
+
+/// An answer without an end, which tells when it is dropped.
+#[derive(Debug)]
+struct Endless(
+    #[expect(dead_code, reason = "what counts is when it is dropped")] oneshot::Sender<()>,
+);
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"a piece")))))
+    }
+}
+
+#[tokio::test]
+async fn an_http_2_peer_that_grants_no_window_is_given_up() {
+    let hasty = Bounds { stall: Duration::from_millis(30), ..PATIENT };
+    let (held, given_back) = oneshot::channel();
+    let held = Arc::new(Mutex::new(Some(held)));
+    let handler = move |_request, _peer| {
+        let endless = held.lock().unwrap().take().map(Endless).expect("one request");
+        async move { Response::new(endless) }
+    };
+    let server = Running::with_handler(hasty, None, Arc::default(), handler).await;
+    let mut builder = http2::Builder::new(Tasks::new());
+    builder.initial_stream_window_size(0).initial_connection_window_size(0);
+    let (mut client, connection) =
+        builder.handshake(TokioIo::new(server.connect().await)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get("http://a/").body(Full::<Bytes>::default()).unwrap();
+    let answer = client.send_request(request).await.unwrap();
+    // Frames are still exchanged, pings answered; only the window is missing.
+    assert!(given_back.await.is_err(), "what the answer held is given back");
+    drop((answer, connection));
 }
 
 #[tokio::test]
@@ -287,7 +336,7 @@ async fn a_peer_that_hangs_up_drops_the_handler() {
         async move {
             let _dropped = dropped;
             tell.notify_one();
-            std::future::pending().await
+            std::future::pending::<Response<Full<Bytes>>>().await
         }
     };
     let server = Running::with_handler(PATIENT, None, Arc::default(), handler).await;
