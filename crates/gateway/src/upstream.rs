@@ -9,7 +9,8 @@
 //! Nothing is retried here, with one exception below the surface: hyper-util takes a request back
 //! that it had queued for a pooled connection which turned out to be closed before a single byte
 //! of it was written, and sends it on another (`retry_canceled_requests`). That request was never
-//! sent, so it cannot be answered twice. A connection that dies after the first byte is `Reset`.
+//! sent, so it cannot be answered twice. Whether a request was sent is what its body knows (see
+//! `outbound`): a connection that dies once it was asked for is `Reset`.
 //!
 //! When this is wrong: a provider that refuses an HTTP/2 stream (`REFUSED_STREAM`) did not see the
 //! request, but is reported as `Reset`: against the caller, never against the provider's bill.
@@ -21,27 +22,24 @@ use http::{
     HeaderMap, HeaderValue, Method, Request, Response, Uri, header,
     uri::{Authority, InvalidUri, PathAndQuery, Scheme},
 };
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{
-        self, Client,
-        connect::{HttpConnector, capture_connection},
-    },
+    client::legacy::{Client, connect::HttpConnector},
     rt::TokioTimer,
 };
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time;
 
-use self::dial::Timed;
+use self::{dial::Timed, outbound::Outbound};
 use crate::{
     tasks::Tasks,
     tls::{self, TlsError},
 };
 
 mod dial;
+mod outbound;
 
 /// One account at a provider, as the operator wrote it.
 #[derive(Clone, Debug)]
@@ -169,14 +167,13 @@ impl Upstreams {
         body: Bytes,
     ) -> Result<Response<Incoming>, SendError> {
         let upstream = self.accounts.get(account).ok_or_else(|| never("no such account"))?;
-        let mut request = upstream.request(path, headers, body)?;
-        let connection = capture_connection(&mut request);
-        let was_connected = || connection.connection_metadata().is_some();
+        let (body, going) = Outbound::new(body);
+        let request = upstream.request(path, headers, body)?;
         match time::timeout(self.first_byte, upstream.client.request(request)).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) if was_connected() => Err(after_connecting(error)),
+            Ok(Err(error)) if going.has_begun() => Err(SendError::Reset(error.into())),
             Ok(Err(error)) => Err(SendError::Connect(error.into())),
-            Err(_elapsed) if was_connected() => Err(SendError::TimedOut),
+            Err(_elapsed) if going.has_begun() => Err(SendError::TimedOut),
             Err(elapsed) => Err(SendError::Connect(elapsed.into())),
         }
     }
@@ -257,7 +254,7 @@ struct Upstream {
     client: HttpClient,
 }
 
-type HttpClient = Client<Timed<HttpsConnector<HttpConnector>>, Full<Bytes>>;
+type HttpClient = Client<Timed<HttpsConnector<HttpConnector>>, Outbound>;
 
 impl Upstream {
     fn new(account: &Account, client: HttpClient) -> Result<Self, AccountError> {
@@ -291,14 +288,14 @@ impl Upstream {
         &self,
         path: &str,
         headers: HeaderMap,
-        body: Bytes,
-    ) -> Result<Request<Full<Bytes>>, SendError> {
+        body: Outbound,
+    ) -> Result<Request<Outbound>, SendError> {
         let path = Bytes::from([self.base.as_str(), path].concat());
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
         parts.path_and_query = Some(PathAndQuery::from_maybe_shared(path).map_err(never)?);
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from_parts(parts).map_err(never)?;
         *request.headers_mut() = headers;
@@ -347,18 +344,6 @@ fn client(trust: ClientConfig, connect: Duration) -> HttpClient {
         .http2_keep_alive_interval(KEEP_ALIVE_EVERY)
         .http2_keep_alive_timeout(KEEP_ALIVE_ANSWER)
         .build(Timed::new(connector, connect))
-}
-
-/// A failure once a connection was there. hyper says *canceled* only of a request that it gives
-/// back unwritten; every other failure may have come after the first byte.
-fn after_connecting(error: legacy::Error) -> SendError {
-    let beneath = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
-    let unwritten = beneath.is_some_and(hyper::Error::is_canceled);
-    if error.is_connect() || unwritten {
-        SendError::Connect(error.into())
-    } else {
-        SendError::Reset(error.into())
-    }
 }
 
 fn never(cause: impl Into<Cause>) -> SendError {
