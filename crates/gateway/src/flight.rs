@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use tollgate_limits::SettlementKind;
-use tollgate_policy::Ended;
+use tollgate_policy::{Bound, Ended};
 use tollgate_units::{NanoUsd, Span, Tokens};
 use tollgate_wire::Usage;
 
@@ -137,7 +137,9 @@ impl Flight {
             Ended::Answered(usage) | Ended::Broken(usage) => Some(usage),
             Ended::Refused | Ended::Unsent => None,
         };
-        let cost = usage.and_then(|usage| admitted.candidate().cost(usage));
+        let (input, reserved) = (self.weight.counts.input, self.reserved);
+        let bound = Bound { input, output: reserved.less(input) };
+        let cost = admitted.candidate().cost(ended, bound);
         self.count_metrics(&admitted, usage, cost, outcome);
         let used = usage.map(|usage| usage.input.plus(usage.output)).unwrap_or_default();
         self.gate.sums.ended(self.reserved, used, cost.unwrap_or_default());

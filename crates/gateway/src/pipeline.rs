@@ -19,7 +19,7 @@ use crate::identify::{Inbound, identify};
 use crate::read::read;
 use crate::respond::respond;
 use crate::send::send;
-use crate::stopped::Stopped;
+use crate::stopped::{Known, Stopped};
 
 /// Answers one request for a model.
 pub(crate) async fn answer(
@@ -41,16 +41,17 @@ async fn serve(
     body: Incoming,
 ) -> Result<Response<Outgoing>, Stopped> {
     let caller = identify(inbound, gate).map_err(Stopped::Unknown)?;
-    let known = &caller;
-    let asked = read(gate, inbound, endpoint, body).await.map_err(Stopped::unread(known))?;
-    let options =
-        gate.policy.consider(known.clone(), asked.ask).map_err(Stopped::refused(known))?;
+    let asked = read(gate, inbound, endpoint, body).await.map_err(Stopped::unread(&caller))?;
+    let known = &Known { model: gate.policy.model_label(&asked.ask.model), caller };
+    let options = gate.policy.consider(known.caller.clone(), asked.ask);
+    let options = options.map_err(Stopped::refused(known))?;
     let weight = gate.scales.weigh(&options, &asked.body).await;
     let (pricing, now) = (options.pricing(), gate.clock().now());
     let plan = options.plan(weight.counts, now);
     let plan = plan.map_err(Stopped::unplanned(known, pricing, &asked.body))?;
     let admitted = admit(gate, plan).map_err(Stopped::full(&asked.body))?;
     let flight = Flight::new(gate, inbound, admitted, weight);
-    let answered = send(flight, inbound, &asked.body).await.map_err(Stopped::upstream(known))?;
-    Ok(respond(answered, gate, known, inbound))
+    let answered = send(flight, inbound, &asked.body).await;
+    let answered = answered.map_err(Stopped::upstream(&known.caller))?;
+    Ok(respond(answered, gate, &known.caller, inbound))
 }

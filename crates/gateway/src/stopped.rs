@@ -25,7 +25,7 @@ pub(crate) enum Stopped {
     /// The body is not a request.
     Unread(Caller, Unread),
     /// The policy does not allow it.
-    Refused(Caller, Refusal),
+    Refused(Known, Refusal),
     /// Once it was weighed, the policy does not allow it.
     Unplanned(Box<Unplanned>),
     /// Limits have no room.
@@ -34,10 +34,17 @@ pub(crate) enum Stopped {
     Upstream(Caller, Box<Notice>),
 }
 
+/// Who asks, and for which model, if it is a configured one.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) caller: Caller,
+    pub(crate) model: Option<Arc<str>>,
+}
+
 /// A request that was weighed and found wanting.
 #[derive(Debug)]
 pub(crate) struct Unplanned {
-    caller: Caller,
+    known: Known,
     refusal: Refusal,
     pricing: Pricing,
     body: Bytes,
@@ -48,18 +55,18 @@ impl Stopped {
         |unread| Self::Unread(caller.clone(), unread)
     }
 
-    pub(crate) fn refused(caller: &Caller) -> impl FnOnce(Refusal) -> Self {
-        |refusal| Self::Refused(caller.clone(), refusal)
+    pub(crate) fn refused(known: &Known) -> impl FnOnce(Refusal) -> Self {
+        |refusal| Self::Refused(known.clone(), refusal)
     }
 
     pub(crate) fn unplanned(
-        caller: &Caller,
+        known: &Known,
         pricing: Pricing,
         body: &Bytes,
     ) -> impl FnOnce(Refusal) -> Self {
         |refusal| {
-            let (caller, body) = (caller.clone(), body.clone());
-            Self::Unplanned(Box::new(Unplanned { caller, refusal, pricing, body }))
+            let (known, body) = (known.clone(), body.clone());
+            Self::Unplanned(Box::new(Unplanned { known, refusal, pricing, body }))
         }
     }
 
@@ -76,16 +83,17 @@ impl Stopped {
             Self::Unknown(unknown) => refuse(gate, inbound, unknown),
             Self::Unread(caller, unread) => {
                 let response = render(&unread.notice(inbound));
-                refused(gate, inbound, Some(&caller), ("none", "malformed"), response)
+                let known = Known { caller, model: None };
+                refused(gate, inbound, Some(&known), ("none", "malformed"), response)
             }
-            Self::Refused(caller, refusal) => disallowed(gate, inbound, &caller, refusal),
+            Self::Refused(known, refusal) => disallowed(gate, inbound, &known, refusal),
             Self::Unplanned(stopped) => {
-                let Unplanned { caller, refusal, pricing, body } = *stopped;
+                let Unplanned { known, refusal, pricing, body } = *stopped;
                 if let Refusal::InputTooLong { counted, .. } = refusal {
                     let what = Unmade { pricing: &pricing, input: counted, meter: 0, wait: None };
                     saved(gate, &what, &body, gate.clock().now());
                 }
-                disallowed(gate, inbound, &caller, refusal)
+                disallowed(gate, inbound, &known, refusal)
             }
             Self::Full(full, body) => no_room(gate, inbound, &full, &body),
             Self::Upstream(caller, notice) => {
@@ -107,26 +115,28 @@ pub(crate) fn refuse(gate: &Gateway, inbound: &Inbound, unknown: Unknown) -> Res
 fn disallowed(
     gate: &Gateway,
     inbound: &Inbound,
-    caller: &Caller,
+    known: &Known,
     refusal: Refusal,
 ) -> Response<Outgoing> {
     let why = ("none", refusal.reason());
     let response = render(&refusal.notice(inbound.request_id.clone(), Span::ZERO));
-    refused(gate, inbound, Some(caller), why, response)
+    refused(gate, inbound, Some(known), why, response)
 }
 
 /// Counts and logs a refusal, and tells the caller where it stands.
 fn refused(
     gate: &Gateway,
     inbound: &Inbound,
-    caller: Option<&Caller>,
+    known: Option<&Known>,
     (unit, reason): (&'static str, &'static str),
     mut response: Response<Outgoing>,
 ) -> Response<Outgoing> {
+    let caller = known.map(|known| &known.caller);
     if let Some(caller) = caller {
         models::stand(gate, caller, response.headers_mut());
     }
     let tier = caller.map(|caller| gate.policy.tier_name(caller));
+    let model = known.and_then(|known| known.model.as_ref());
     log_refusal(
         gate,
         inbound,
@@ -134,7 +144,8 @@ fn refused(
         &Refused {
             tier: tier.unwrap_or_else(|| gate.metrics.other().clone()),
             key: caller.and_then(Caller::key_name),
-            model: None,
+            model: model.map(|model| &**model),
+            label: model,
             unit,
             reason,
         },
@@ -150,7 +161,8 @@ fn no_room(gate: &Gateway, inbound: &Inbound, full: &NoRoom, body: &[u8]) -> Res
     let (Some(first), Some(denied)) = (first, &full.denied) else {
         let refusal = Refusal::ModelNotFound { model: plan.ask().model.clone() };
         let response = render(&refusal.notice(inbound.request_id.clone(), Span::ZERO));
-        return refused(gate, inbound, Some(plan.caller()), ("none", "model"), response);
+        let known = Known { caller: plan.caller().clone(), model: None };
+        return refused(gate, inbound, Some(&known), ("none", "model"), response);
     };
     let refusal = plan.refusal(first, denied, now);
     let (mut unit, mut jitter, reason) = ("none", Span::ZERO, refusal.reason());
@@ -173,6 +185,7 @@ fn no_room(gate: &Gateway, inbound: &Inbound, full: &NoRoom, body: &[u8]) -> Res
             tier: plan.policy().tier_name(plan.caller()),
             key: plan.caller().key_name(),
             model: Some(&plan.ask().model),
+            label: plan.model_label(),
             unit,
             reason,
         },
@@ -212,6 +225,8 @@ struct Refused<'a> {
     tier: Arc<str>,
     key: Option<&'a str>,
     model: Option<&'a str>,
+    /// The model's name for metrics.
+    label: Option<&'a Arc<str>>,
     unit: &'static str,
     reason: &'static str,
 }
@@ -224,7 +239,7 @@ fn log_refusal(
 ) {
     let none = gate.metrics.other();
     gate.metrics.refused(what.unit, &what.tier, what.reason);
-    gate.metrics.route(none, none, &what.tier).ended(Outcome::Refused);
+    gate.metrics.route(what.label.unwrap_or(none), none, &what.tier).ended(Outcome::Refused);
     if !AccessLine::is_wanted() {
         return;
     }

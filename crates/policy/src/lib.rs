@@ -22,7 +22,7 @@ mod settings;
 pub use calendar::{Turns, Zone, turns};
 pub use consider::{Need, Options};
 pub use limit::{CalendarPeriod, Limit, Measure, SubjectKind, Unit};
-pub use plan::{Candidate, Ended, Plan, Pricing};
+pub use plan::{Bound, Candidate, Ended, Plan, Pricing};
 pub use policy::{ANONYMOUS, BoundLimit, Deployment, Policy};
 pub use principal::{Caller, KeyEntry, Subject};
 pub use refusal::{AmountInJson, Limitation, Refusal, in_words};

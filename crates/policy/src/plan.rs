@@ -67,6 +67,15 @@ pub enum Ended<'a> {
     Unsent,
 }
 
+/// The tokens that were reserved for a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// Of the prompt.
+    pub input: Tokens,
+    /// Of all answers together.
+    pub output: Tokens,
+}
+
 /// What a request would cost where it would be tried first.
 #[derive(Clone, Debug)]
 pub struct Pricing {
@@ -401,9 +410,19 @@ impl Candidate {
         used_of(unit, &self.deployment, ended, reserved)
     }
 
-    /// What `usage` costs here, where that is known.
-    pub fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
-        self.deployment.tariff().map(|tariff| tariff.cost(usage).to_nano())
+    /// What a request that ended so costs here, where prices are known, as a meter of money books
+    /// it; `reserved` is its bound.
+    pub fn cost(&self, ended: Ended<'_>, reserved: Bound) -> Option<NanoUsd> {
+        let tariff = self.deployment.tariff()?;
+        let cost = match ended {
+            Ended::Refused | Ended::Unsent => return None,
+            Ended::Broken(_) if !self.deployment.stops_billing() => {
+                let (prompt, each) = tariff.bound(reserved.input);
+                prompt.plus(each.of(reserved.output))
+            }
+            Ended::Answered(usage) | Ended::Broken(usage) => tariff.cost(usage),
+        };
+        Some(cost.to_nano())
     }
 }
 

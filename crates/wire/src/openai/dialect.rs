@@ -99,7 +99,12 @@ struct ErrorBody<'a> {
 #[serde(untagged)]
 enum Tollgate<'a> {
     Limited(ByLimit<'a>),
-    Plain { source: &'static str, request_id: &'a str },
+    Plain {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+        source: &'static str,
+        request_id: &'a str,
+    },
 }
 
 #[derive(Serialize)]
@@ -122,7 +127,10 @@ impl<'a> Tollgate<'a> {
     fn of(notice: &'a Notice) -> Self {
         let (source, request_id) = ("gateway", notice.request_id.as_str());
         match &notice.limited {
-            None => Self::Plain { source, request_id },
+            None => {
+                let retry_after_ms = notice.retry_after.map(Span::as_millis);
+                Self::Plain { retry_after_ms, source, request_id }
+            }
             Some(limited) => Self::Limited(ByLimit::of(limited, source, request_id)),
         }
     }
