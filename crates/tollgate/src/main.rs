@@ -15,11 +15,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use mimalloc::MiMalloc;
-
-/// A request makes some ninety small allocations; this one makes them in half the system's time.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The gate in front of paid LLM APIs: limits that are never exceeded, decided before a request is
 /// sent.
