@@ -4,9 +4,10 @@
 //! Around it, the chat format takes 3 tokens a message, 1 a name, and 3 to open the answer;
 //! functions and their parameters take the constants of OpenAI's cookbook. A prompt without
 //! messages (completions, embeddings, moderations) has nothing around its text, and the responses
-//! API is counted like chat, an item as a message. Token ids count as themselves, and raw JSON that
-//! nobody understood as text. The formulas are published approximations, meant here to be a little
-//! high rather than low; they are wrong for what the request does not show (`Prompt::unseen`).
+//! API is counted like chat, an item as a message. Token ids count as themselves, raw JSON that
+//! nobody understood as text, files and sounds by their size. The formulas are published
+//! approximations, meant here to be a little high rather than low; they are wrong for what the
+//! request does not show (`Prompt::unseen`).
 
 use tollgate_units::Tokens;
 use tollgate_wire::{FunctionShape, Place, Prompt, PropertyShape, text};
@@ -51,7 +52,8 @@ fn weigh(scale: Scale, model: &str, body: &[u8], prompt: &Prompt) -> Tokens {
     let around = around(prompt, model);
     let images = prompt.images.iter().map(|image| image_tokens(model, image));
     let images = images.fold(Tokens::ZERO, Tokens::plus);
-    pan.weight().plus(around).plus(images).plus(Tokens::new(prompt.token_ids))
+    let given = Tokens::new(prompt.token_ids.saturating_add(prompt.attached));
+    pan.weight().plus(around).plus(images).plus(given)
 }
 
 /// The text that has been laid on the scale so far.

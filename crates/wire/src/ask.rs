@@ -85,21 +85,13 @@ pub struct Tool {
     pub kind: String,
     /// Where it stands.
     pub place: Place,
-    /// The array it stands in.
-    pub(crate) home: Place,
-}
-
-impl Tool {
-    /// Whether the provider, not the caller, runs it: it costs more than tokens, and it reaches
-    /// out.
-    pub fn is_hosted(&self) -> bool {
-        self.kind != "function" && self.kind != "custom"
-    }
 }
 
 /// A list of tools in a body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ToolList {
+    /// A field of the body that is a hosted tool by itself, such as `web_search_options`.
+    Field,
     /// The older `functions`.
     Functions,
     /// `tools`, the tools inside a namespace, and those that input items bring.

@@ -13,7 +13,7 @@ use tollgate_units::Tokens;
 use self::choice::Choosable;
 use crate::openai::StreamOptions;
 use crate::walk::Value;
-use crate::{Ask, CapField, Endpoint, Place};
+use crate::{Ask, Cap, CapField, Endpoint, Place};
 
 /// What is to change in a request before it goes to a provider.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -35,7 +35,8 @@ pub struct Edits<'a> {
 pub struct CapEdit {
     /// Every cap that is present and higher is lowered to this.
     pub at_most: Tokens,
-    /// If no cap is present, or only `null`, this field is written with `at_most`.
+    /// If no cap is present that the provider knows, or only `null`, this field is written with
+    /// `at_most`.
     pub write: Option<CapField>,
 }
 
@@ -96,9 +97,14 @@ impl Splices {
             }
         }
         let Some(field) = edit.write else { return };
-        if ask.caps.iter().any(|cap| cap.value.is_some()) {
+        // OpenAI knows `max_tokens` as the older name; those who speak its protocol need not know
+        // the newer one.
+        let is_known = |cap: &Cap| cap.field == field || field != CapField::MaxTokens;
+        if ask.caps.iter().any(|cap| cap.value.is_some() && is_known(cap)) {
             return;
         }
+        let named = ask.caps.iter().filter_map(|cap| cap.value).min();
+        let most = named.map_or(most, |named| named.min(edit.at_most).get().to_string());
         match ask.caps.iter().find(|cap| cap.field == field) {
             Some(null) => self.replace(null.value_place, most),
             None => self.insert(ask, field.name(), &most),
@@ -135,12 +141,14 @@ impl Splices {
                 emptied.extend(*choices);
             }
         }
+        let tools = Choosable::new(ask, &gone);
         let mut members: Vec<(Place, bool)> = Vec::new();
         for member in root.members() {
             let key = member.key.text();
             let goes = emptied.contains(&key.as_ref())
+                || gone.contains(&member.value.place().start)
                 || (choice::FIELDS.contains(&key.as_ref())
-                    && self.prune_choice(member.value, &Choosable::new(ask, &gone)));
+                    && self.prune_choice(member.value, &tools));
             members.push((member.place(), goes));
         }
         self.cut(&members);

@@ -16,9 +16,11 @@ pub struct Notice {
     pub param: Option<String>,
     /// The limit that refused.
     pub limited: Option<Limited>,
-    /// When to come back, jitter included, where no limit but the provider is in the way
-    /// ([`NoticeKind::Overloaded`], [`NoticeKind::UpstreamUnavailable`]). None: not by itself.
+    /// When to come back, exactly, where no limit but something else is in the way: the provider,
+    /// a gateway that is busy or going down. None: not by itself.
     pub retry_after: Option<Span>,
+    /// What the headers add to that, so that a crowd does not return at once.
+    pub jitter: Span,
     /// The request, for support.
     pub request_id: String,
 }

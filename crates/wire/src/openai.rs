@@ -228,18 +228,19 @@ fn special(
         (At::Responses, "input") => responses::input(draft, value, path),
         (At::Responses, "instructions") => responses::instructions(draft, value, path),
         _ if draft.endpoint.generates() => tools::field(draft, key, value, path),
-        _ => {
-            other(draft, key, value);
-            Ok(())
-        }
+        _ => other(draft, key, value, path),
     }
 }
 
-/// A field that decides nothing.
-fn other(draft: &mut Draft, key: &str, value: Value<'_>) {
+/// A field that decides nothing. One that nobody knows may still name what the account stores.
+fn other(draft: &mut Draft, key: &str, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     if !UNCOUNTED.contains(&key) {
+        if !GOVERNED.contains(&key) {
+            stored::refuse_at(key, value, path)?;
+        }
         draft.unknown(value);
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub struct Prompt {
     pub images: Vec<Image>,
     /// How many token ids a prompt given as ids has: exact already.
     pub token_ids: u64,
+    /// What files and sounds in the body come to in tokens, by their size: never seen, only judged.
+    pub attached: u64,
     /// The bytes of every place in here, those inside `functions` included.
     pub bytes: u64,
     /// Carries something whose tokens cannot be known from the body: an image whose size is not

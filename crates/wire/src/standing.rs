@@ -12,8 +12,8 @@ pub struct Stands {
     pub limit: u64,
     /// What is left of it.
     pub remaining: u64,
-    /// How long until all of it is back.
-    pub reset: Span,
+    /// How long until all of it is back; nothing where it never is, or nobody knows.
+    pub reset: Option<Span>,
 }
 
 /// What of one limit never changes, as the IETF draft lists it: written once, with the limit.
@@ -41,6 +41,7 @@ impl QuotaPolicy {
     /// `quota` of `unit` in a `window`; without one for what is counted at once.
     pub fn new(name: &str, quota: u64, window: Option<Span>, unit: QuotaUnit) -> Self {
         let name = quoted(name);
+        let resets = window.is_some();
         let window = window.map(|window| format!(";w={}", window.as_secs_ceil().max(1)));
         let unit_parameter = match unit {
             QuotaUnit::Concurrent => ";qu=\"concurrent-requests\"",
@@ -48,7 +49,7 @@ impl QuotaPolicy {
             QuotaUnit::Tokens => ";qu=\"tokens\"",
         };
         let policy = format!("{name};q={quota}{}{unit_parameter}", window.unwrap_or_default());
-        Self { policy: policy.into(), name: name.into(), resets: unit != QuotaUnit::Concurrent }
+        Self { policy: policy.into(), name: name.into(), resets }
     }
 }
 
@@ -86,9 +87,9 @@ impl StandingHeaders {
         self.state.push_str(&quota.name);
         self.state.push_str(";r=");
         self.state.push_str(digits.format(stands.remaining));
-        if quota.resets {
+        if let Some(reset) = stands.reset.filter(|_| quota.resets) {
             self.state.push_str(";t=");
-            self.state.push_str(digits.format(stands.reset.as_secs_ceil()));
+            self.state.push_str(digits.format(reset.as_secs_ceil()));
         }
     }
 
@@ -100,7 +101,9 @@ impl StandingHeaders {
             let Some(stands) = stands else { continue };
             headers.insert(limit, stands.limit.into());
             headers.insert(remaining, stands.remaining.into());
-            insert(headers, reset, go_duration(stands.reset));
+            if let Some(span) = stands.reset {
+                insert(headers, reset, go_duration(span));
+            }
         }
         if !self.policy.is_empty() {
             insert(headers, RATELIMIT_POLICY, self.policy);
@@ -111,8 +114,9 @@ impl StandingHeaders {
 
 /// The one with the least remaining; of two, the one that resets later.
 fn tighter(found: &mut Option<Stands>, other: Stands) {
+    let reset = |stands: Stands| stands.reset.unwrap_or(Span::MAX);
     let is_tighter =
-        found.is_none_or(|first| (other.remaining, first.reset) < (first.remaining, other.reset));
+        found.is_none_or(|first| (other.remaining, reset(first)) < (first.remaining, reset(other)));
     if is_tighter {
         *found = Some(other);
     }
@@ -200,10 +204,10 @@ mod tests {
         let name = "60 requests per minute, named \"web\"";
         let web = QuotaPolicy::new(name, 60, Some(Span::from_secs(60)), QuotaUnit::Requests);
         let at_once = QuotaPolicy::new("3 streams at once", 3, None, QuotaUnit::Concurrent);
-        let requests = Stands { limit: 60, remaining: 47, reset: Span::from_millis(11_640) };
-        let streams = Stands { limit: 3, remaining: 2, reset: Span::ZERO };
+        let requests = Stands { limit: 60, remaining: 47, reset: Some(Span::from_millis(11_640)) };
+        let streams = Stands { limit: 3, remaining: 2, reset: None };
         let (looser, sooner) =
-            (Stands { remaining: 48, ..requests }, Stands { reset: Span::ZERO, ..requests });
+            (Stands { remaining: 48, ..requests }, Stands { reset: Some(Span::ZERO), ..requests });
         let mut standing = StandingHeaders::default();
         for stands in [looser, requests, sooner] {
             standing.requests(stands);

@@ -109,7 +109,17 @@ impl<'b> Value<'b> {
         names: &[&str],
         matches: impl Fn(&str, Self) -> bool,
     ) -> Option<Member<'b>> {
-        let mut at = self.place.start;
+        self.find_from(self.place.start, names, matches)
+    }
+
+    /// The same, from the byte at `from` on, which must not be inside a string.
+    pub(crate) fn find_from(
+        self,
+        from: usize,
+        names: &[&str],
+        matches: impl Fn(&str, Self) -> bool,
+    ) -> Option<Member<'b>> {
+        let mut at = from;
         while at < self.place.end {
             if self.body.get(at) != Some(&b'"') {
                 at = at.saturating_add(1);

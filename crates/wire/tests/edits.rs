@@ -148,15 +148,20 @@ fn capped(body: &Value, cap: CapEdit) -> Value {
     let mut body = body.clone();
     let names = ["max_completion_tokens", "max_tokens"];
     let most = cap.at_most.get();
-    let mut is_capped = false;
+    let mut given = Vec::new();
     for name in names {
         if let Some(value) = body.get(name).and_then(Value::as_u64) {
-            is_capped = true;
+            given.push((name, value.min(most)));
             body[name] = json!(value.min(most));
         }
     }
-    if let Some(field) = cap.write.filter(|_| !is_capped) {
-        body[field.name()] = json!(most);
+    if let Some(field) = cap.write {
+        // Whoever knows the newer name knows the older one too, and not the other way round.
+        let is_known = |name: &str| field == CapField::MaxCompletionTokens || name == field.name();
+        if !given.iter().any(|(name, _)| is_known(name)) {
+            let least = given.iter().map(|(_, value)| *value).min();
+            body[field.name()] = json!(least.unwrap_or(most));
+        }
     }
     body
 }

@@ -76,7 +76,7 @@ fn every_cap_present_is_lowered_and_none_is_raised() {
             r#","max_tokens":null,"max_completion_tokens":7"#,
             100,
             Some(Old),
-            r#","max_tokens":null,"max_completion_tokens":7"#,
+            r#","max_tokens":7,"max_completion_tokens":7"#,
         ),
         (r#","max_tokens":null"#, 100, None, r#","max_tokens":null"#),
     ];
@@ -90,6 +90,10 @@ fn every_cap_present_is_lowered_and_none_is_raised() {
         edited(Endpoint::ChatCompletions, &chat(r#","max_tokens":null"#), &cap(9, Some(New)));
     let expected = chat(r#","max_tokens":null"#).replacen('{', "{\"max_completion_tokens\":9,", 1);
     assert_eq!(body, expected);
+    // A server that speaks the protocol need not know the newer name.
+    let newer = r#","max_completion_tokens":7"#;
+    let body = edited(Endpoint::ChatCompletions, &chat(newer), &cap(9, Some(Old)));
+    assert_eq!(body, chat(newer).replacen('{', "{\"max_tokens\":7,", 1));
     let responses = r#"{"input":"x","model":"m"}"#;
     let body = edited(Endpoint::Responses, responses, &cap(9, Some(MaxOutputTokens)));
     assert_eq!(body, r#"{"max_output_tokens":9,"input":"x","model":"m"}"#);

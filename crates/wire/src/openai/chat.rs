@@ -87,7 +87,7 @@ fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
         "text" | "refusal" => draft.counted(payload, &inner),
         "image_url" => image_part::image_url(draft, payload, &inner),
         "input_audio" => {
-            draft.prompt.unseen = true;
+            draft.sound(payload);
             draft.add_extra(Extra::Modality("audio".to_owned()));
             Ok(())
         }
@@ -120,6 +120,10 @@ fn file(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
     members(value, path, known, |key, value, path| match key {
         "file_id" => stored::refuse_id(value, path),
         "filename" => draft.counted(value, path),
+        "file_data" => {
+            draft.file(value);
+            Ok(())
+        }
         _ => Ok(()),
     })
 }

@@ -37,7 +37,8 @@ pub fn openai_reply(notice: &Notice) -> Reply {
     let mut headers = vec![(header::CONTENT_TYPE, json)];
     if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         let limited = notice.limited.as_ref().and_then(|limited| limited.retry_after);
-        when(limited.or(notice.retry_after), &mut headers);
+        let other = notice.retry_after.map(|wait| wait.plus(notice.jitter));
+        when(limited.or(other), &mut headers);
     }
     // A body of strings and JSON values always serialises.
     let body = serde_json::to_vec(&Envelope { error }).unwrap_or_default();

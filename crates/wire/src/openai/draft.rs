@@ -184,19 +184,62 @@ impl Draft {
 
     /// Something that is not understood but may reach the model. Bare numbers and flags do not.
     pub(super) fn unknown(&mut self, value: Value<'_>) {
-        if value.find_within(CARRIERS, |_, inner| is_base64(inner)).is_some() {
-            self.prompt.unseen = true;
-        } else if matches!(value.kind(), Kind::Array | Kind::Object | Kind::String) {
-            self.prompt.add_opaque(value.place());
+        if !matches!(value.kind(), Kind::Array | Kind::Object | Kind::String) {
+            return;
         }
+        // What carries a picture or a file is that; what stands around it is text all the same.
+        let mut at = value.place().start;
+        while let Some(carrier) = value.find_from(at, CARRIERS, |_, inner| is_base64(inner)) {
+            self.prompt.add_opaque(Place::new(at, carrier.value.place().start));
+            self.attachment(carrier.value, BYTES_A_FILE_TOKEN);
+            at = carrier.value.place().end;
+        }
+        self.prompt.add_opaque(Place::new(at, value.place().end));
     }
 
+    /// The base64 of a file.
+    pub(super) fn file(&mut self, value: Value<'_>) {
+        self.attachment(value, BYTES_A_FILE_TOKEN);
+    }
+
+    /// The base64 of a sound, or the object that holds it.
+    pub(super) fn sound(&mut self, value: Value<'_>) {
+        self.attachment(value, BYTES_A_SOUND_TOKEN);
+    }
+
+    fn attachment(&mut self, value: Value<'_>, bytes_a_token: usize) {
+        self.prompt.unseen = true;
+        let tokens = value.place().len().div_ceil(bytes_a_token);
+        self.prompt.attached = self.prompt.attached.saturating_add(tokens as u64);
+    }
+
+    /// Notes an extra. One is enough to refuse a request by, and a few to say why, so a body full
+    /// of them costs no more than its length.
     pub(super) fn add_extra(&mut self, extra: Extra) {
-        if !self.extras.contains(&extra) {
+        if self.extras.len() < EXTRAS_MAX && !self.extras.contains(&extra) {
             self.extras.push(extra);
         }
     }
+
+    /// Notes a tool.
+    pub(super) fn add_tool(
+        &mut self,
+        tool: Tool,
+        list: Value<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Malformed> {
+        if self.tools.len() >= TOOLS_MAX {
+            let expected = format!("at most {TOOLS_MAX} tools in a request");
+            return Err(Malformed::wrong(list, path, &expected));
+        }
+        self.tools.push(tool);
+        Ok(())
+    }
 }
+
+const EXTRAS_MAX: usize = 8;
+/// OpenAI takes 128; agents with many servers and providers with larger models take more.
+const TOOLS_MAX: usize = 1024;
 
 /// The fields that carry pictures, sound and files, in one API or another.
 const CARRIERS: &[&str] = &["b64_json", "data", "file_data", "image_url", "result", "url"];
@@ -208,6 +251,11 @@ fn is_base64(value: Value<'_>) -> bool {
     inside.is_some_and(|inside| inside.len() > WORD_BYTES_MAX && inside.iter().all(has))
 }
 
+/// A dense page of a PDF is some 5 KB, which is 7 KB of base64, and reaches the model as some 700
+/// tokens of text and 1,000 of its picture.
+const BYTES_A_FILE_TOKEN: usize = 4;
+/// A model hears ten tokens a second. Speech takes 4 KB a second and more, 5 KB of base64.
+const BYTES_A_SOUND_TOKEN: usize = 512;
 /// What is longer than this, without a space, is no text.
 const WORD_BYTES_MAX: usize = 256;
 

@@ -114,10 +114,24 @@ fn other_item(
         "mcp_list_tools" => offered(draft, Form::Listed, value, path),
         _ => {
             stored::refuse_within(value, path)?;
+            if let Some(id) = value.member("id").filter(|_| is_reference(kind, value)) {
+                stored::refuse_id(id, &path.key("id"))?;
+            }
             draft.prompt.unseen = true;
             unknown_item(draft, value, path)
         }
     }
+}
+
+/// Whether an item only says which one it is, so that the provider has to look it up. A picture is
+/// in its `result` or nowhere.
+fn is_reference(kind: &str, value: Value<'_>) -> bool {
+    let says = |member: &crate::walk::Member<'_>| {
+        let key = member.key.text();
+        let is_picture = kind != "image_generation_call" || key == "result";
+        is_picture && !member.value.is_null() && !matches!(&*key, "id" | "status" | "type")
+    };
+    !value.members().any(|member| says(&member))
 }
 
 fn known_item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
@@ -184,7 +198,9 @@ fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
             "text" | "refusal" | "filename" => draft.counted(value, path)?,
             "image_url" => url = field::string(value, path)?.map(|_| value),
             "detail" => detail = image_part::detail_of(value, path)?,
-            "file_data" | "file_url" | "input_audio" => {}
+            "file_data" => draft.file(value),
+            "input_audio" => draft.sound(value),
+            "file_url" => {}
             _ => draft.unknown(value),
         }
         Ok(())
@@ -198,7 +214,6 @@ fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
             Ok(())
         }
         "input_audio" => {
-            draft.prompt.unseen = true;
             draft.add_extra(Extra::Modality("audio".to_owned()));
             Ok(())
         }

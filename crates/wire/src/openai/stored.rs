@@ -49,12 +49,21 @@ pub(super) fn refuse_id(value: Value<'_>, path: &Path<'_>) -> Result<(), Malform
     refuse(value, path, STORED)
 }
 
+/// Refuses a field that is such an id, or has one anywhere in it.
+pub(super) fn refuse_at(key: &str, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    if IDS.contains(&key) && key != "container" {
+        return refuse_id(value, path);
+    }
+    refuse_within(value, path)
+}
+
 /// Refuses a value that has such an id anywhere in it.
 pub(super) fn refuse_within(value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     let found = value.find_within(IDS, |name, value| match name {
         // A code interpreter brings its own container as an object, and somebody's as an id.
         "container" => value.kind() == Kind::String,
-        _ => !value.is_null(),
+        // An object under such a name describes a field, as schemas do, and names nothing.
+        _ => !matches!(value.kind(), Kind::Null | Kind::Object),
     });
     match found {
         Some(member) => {
@@ -66,6 +75,8 @@ pub(super) fn refuse_within(value: Value<'_>, path: &Path<'_>) -> Result<(), Mal
 }
 
 const IDS: &[&str] = &[
+    "cachedContent",
+    "cached_content",
     "container",
     "container_id",
     "file_id",

@@ -40,9 +40,9 @@ pub(super) fn field(
         "functions" => return list(draft, (ToolList::Functions, Form::Listed), value, path),
         "modalities" => return draft.modalities(value, path),
         "prediction" => draft.add_extra(Extra::Prediction),
-        "web_search_options" => hosted(draft, "web_search", value),
-        "data_sources" | "plugins" => hosted(draft, key, value),
-        _ => other(draft, key, value),
+        "web_search_options" => return hosted_field(draft, "web_search", value, path),
+        "data_sources" | "plugins" => return hosted_field(draft, key, value, path),
+        _ => return other(draft, key, value, path),
     }
     Ok(())
 }
@@ -53,6 +53,20 @@ fn hosted(draft: &mut Draft, kind: &str, value: Value<'_>) {
     draft.add_extra(Extra::HostedTool(kind.to_owned()));
 }
 
+/// A field that is a hosted tool by itself, and no less off an allowlist than one in a list.
+fn hosted_field(
+    draft: &mut Draft,
+    kind: &str,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    stored::refuse_within(value, path)?;
+    let (list, place) = (ToolList::Field, value.place());
+    draft.add_tool(Tool { list, name: None, kind: kind.to_owned(), place }, value, path)?;
+    hosted(draft, kind, value);
+    Ok(())
+}
+
 /// A list of tools.
 pub(super) fn list(
     draft: &mut Draft,
@@ -60,8 +74,7 @@ pub(super) fn list(
     value: Value<'_>,
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
-    let home = value.place();
-    let mut add = |item, path: &Path<'_>| tool(draft, (list, form, home), item, path);
+    let mut add = |item, path: &Path<'_>| tool(draft, (list, form), item, path);
     items(value, path, "a list of tools", &mut add).map(|_| ())
 }
 
@@ -117,19 +130,19 @@ const TOOL: &[&str] = &[
 
 fn tool(
     draft: &mut Draft,
-    (list, form, home): (ToolList, Form, Place),
+    (list, form): (ToolList, Form),
     value: Value<'_>,
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
     let fields = Fields::of(value, path)?;
     let kind = match (form, list) {
         (Form::Listed, ToolList::Functions) => "function".into(),
-        (Form::Listed, ToolList::Tools) => "mcp".into(),
+        (Form::Listed, ToolList::Field | ToolList::Tools) => "mcp".into(),
         (Form::Flat | Form::Nested, _) => field::name(fields.kind, (value, path), "type")?,
     };
     let note = |draft: &mut Draft, name: Option<String>| {
         let kind = kind.clone().into_owned();
-        draft.tools.push(Tool { list, name, kind, place: value.place(), home });
+        draft.add_tool(Tool { list, name, kind, place: value.place() }, value, path)
     };
     match (kind.as_ref(), form) {
         ("function" | "custom", Form::Nested) => {
@@ -138,11 +151,11 @@ fn tool(
                 return Err(Malformed::missing(value, path, &kind, "an object with a `name`"));
             };
             let name = described(draft, inner, &path.key(&kind))?;
-            note(draft, Some(name));
+            note(draft, Some(name))?;
         }
         ("function" | "custom", _) | (_, Form::Listed) => {
             let name = described(draft, value, path)?;
-            note(draft, Some(name));
+            note(draft, Some(name))?;
         }
         ("namespace", Form::Flat) if fields.tools.is_some_and(has_items) => {
             return namespace(draft, &fields, path);
@@ -150,7 +163,7 @@ fn tool(
         (hosted_kind, _) => {
             stored::refuse_within(value, path)?;
             let name = fields.name.or(fields.label).filter(|name| name.kind() == Kind::String);
-            note(draft, name.map(|name| name.text().into_owned()));
+            note(draft, name.map(|name| name.text().into_owned()))?;
             hosted(draft, hosted_kind, value);
         }
     }

@@ -9,6 +9,7 @@ fn notice(kind: NoticeKind) -> Notice {
         param: None,
         limited: None,
         retry_after: None,
+        jitter: Span::ZERO,
         request_id: "req-1".to_owned(),
     }
 }

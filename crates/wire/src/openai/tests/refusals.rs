@@ -191,6 +191,8 @@ const STORED_FIELDS: &[(Endpoint, &str, &str)] = &[
     (CHAT, r#""models":["other"]"#, "models"),
     (CHAT, r#""fallbacks":["other"]"#, "fallbacks"),
     (CHAT, r#""cachedContent":"c""#, "cachedContent"),
+    (CHAT, r#""extra_body":{"google":{"cached_content":"c"}}"#, "extra_body.cached_content"),
+    (CHAT, r#""file_ids":["f"]"#, "file_ids"),
     (CHAT, r#""n_predict":100000"#, "n_predict"),
     (COMPLETIONS, r#""max_new_tokens":100000"#, "max_new_tokens"),
 ];
@@ -211,6 +213,9 @@ const STORED_ITEMS: &[(&str, &str)] = &[
         "file_id",
     ),
     (r#"{"type":"code_interpreter_call","container_id":"c"}"#, "container_id"),
+    (r#"{"type":"image_generation_call","id":"ig_1","status":"completed"}"#, "id"),
+    (r#"{"type":"image_generation_call","id":"ig_1","result":null,"size":"1x1"}"#, "id"),
+    (r#"{"type":"web_search_call","id":"ws_1","status":"completed"}"#, "id"),
     (
         r#"{"type":"additional_tools","tools":[{"type":"file_search","vector_store_ids":["v"]}]}"#,
         "tools[0].vector_store_ids",
@@ -269,8 +274,34 @@ fn what_only_looks_like_stored_state_is_served() {
     for tool in tools {
         asked(RESPONSES, &body(RESPONSES, &format!("\"tools\":[{tool}]")));
     }
+    for item in [
+        r#"{"type":"image_generation_call","id":"ig_1","result":"QUJD"}"#,
+        r#"{"type":"web_search_call","id":"ws_1","action":{"type":"search","query":"q"}}"#,
+    ] {
+        asked(RESPONSES, &self::item(item));
+    }
+    let schema = r#""guided_json":{"properties":{"file_id":{"type":"string"}}}"#;
+    asked(CHAT, &body(CHAT, schema));
     asked(RESPONSES, &body(RESPONSES, r#""store":true"#));
     asked(COMPLETIONS, &body(COMPLETIONS, ""));
+}
+
+#[test]
+fn a_request_offers_a_bounded_number_of_tools() {
+    let tools = |count: usize| {
+        let one = r#"{"name":"a"}"#;
+        body(CHAT, &format!(r#""functions":[{}]"#, vec![one; count].join(",")))
+    };
+    assert_eq!(asked(CHAT, &tools(1024)).tools.len(), 1024);
+    assert_eq!(refused(CHAT, &tools(1025)).param.as_deref(), Some("functions[1024]"));
+}
+
+#[test]
+fn extras_without_end_cost_their_length_and_no_more() {
+    // Compared with each other, a hundred thousand of them would take minutes.
+    let list: Vec<_> = (0..100_000).map(|at| format!("\"m{at}\"")).collect();
+    let ask = asked(CHAT, &body(CHAT, &format!(r#""modalities":[{}]"#, list.join(","))));
+    assert_eq!(ask.extras.len(), 8);
 }
 
 #[test]
