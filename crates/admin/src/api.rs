@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -34,7 +34,8 @@ pub fn router(admin: Admin) -> Router {
     let behind_token = Router::new()
         .route("/metrics", get(metrics))
         .route("/api/v1/limits", get(limits))
-        .route("/api/v1/explain", post(explain))
+        // Past its parsing it has the bounds of any request; the rest is the question around it.
+        .route("/api/v1/explain", post(explain).layer(DefaultBodyLimit::max(QUESTION_BYTES_MAX)))
         .fallback(unknown)
         .route_layer(middleware::from_fn_with_state(admin.clone(), authorize));
     Router::new()
@@ -103,6 +104,9 @@ async fn explain(State(admin): State<Admin>, Json(question): Json<Question>) -> 
         None => mistake(StatusCode::NOT_FOUND, "there is no key of that name"),
     }
 }
+
+/// The usual bound of a body (`max_body`), and room around it.
+const QUESTION_BYTES_MAX: usize = 33 * 1024 * 1024;
 
 async fn unknown() -> Response {
     mistake(StatusCode::NOT_FOUND, "there is nothing at this path of the admin plane")

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use tollgate_policy::Settings;
+use tollgate_policy::{ANONYMOUS, Settings};
 use tollgate_units::{Span, Tokens};
 
 use crate::mistakes::{Mark, Source as Quoted};
@@ -119,7 +119,7 @@ fn read(reader: &mut Reader<'_>, root: &Node, path: PathBuf) -> Option<Config> {
         prices: models::prices(reader, &file, &names),
         unpriced: file.get("unpriced").and_then(|field| models::tariff(reader, &field)),
         tiers: tiers::read(reader, &file, &names),
-        limits: tiers::limits(reader, &file),
+        limits: tiers::limits(reader, &file, names.tiers.contains(ANONYMOUS)),
         guardrails: tiers::guardrails(reader, &file),
         keys: keys::read(reader, &file, &names),
         min_output_tokens: reader.least_output,

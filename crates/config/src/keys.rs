@@ -67,7 +67,7 @@ fn key(
         section.get(key).and_then(|field| reader.label(&field, &format!("the name of a {key}")))
     };
     let [team, user, project, org] = ["team", "user", "project", "org"].map(&mut label);
-    let limits = tiers::limits(reader, &section);
+    let limits = tiers::limits(reader, &section, false);
     let models = section.get("models").and_then(|field| tiers::models(reader, &field, names));
     let guardrails = tiers::guardrails(reader, &section);
     Some(KeySettings {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_policy::{Guardrails, Limit, OnForbiddenTool, TierSettings};
+use tollgate_policy::{ANONYMOUS, Guardrails, Limit, Measure, OnForbiddenTool, TierSettings};
 use tollgate_units::Tokens;
 
 use crate::names::Names;
@@ -49,7 +49,7 @@ fn tier(reader: &mut Reader<'_>, entry: Entry<'_>, names: &Names<'_>) -> Option<
     Some(TierSettings {
         name: entry.name.to_owned(),
         models: models.unwrap_or_default(),
-        limits: limits(reader, &section),
+        limits: limits(reader, &section, entry.name == ANONYMOUS),
         guardrails: guardrails(reader, &section),
     })
 }
@@ -79,8 +79,9 @@ pub(crate) fn models(
     Some(models)
 }
 
-/// The limits of a section, each another one.
-pub(crate) fn limits(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Limit> {
+/// The limits of a section, each another one. Where callers may have no key (`keyless`), their
+/// subjects may turn out to be an address, which has no life that a total could be for.
+pub(crate) fn limits(reader: &mut Reader<'_>, section: &Section<'_>, keyless: bool) -> Vec<Limit> {
     let Some(items) = section
         .get("limits")
         .and_then(|field| reader.list(&field, "sentences, such as \"20 requests per minute\""))
@@ -93,6 +94,11 @@ pub(crate) fn limits(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Limi
         let Some(limit) = limit(reader, item) else {
             continue;
         };
+        if keyless && limit.measure == Measure::Total && limit.counts_callers() {
+            let what = "expected a period: for a caller without a key, a total would count an \
+                        address for ever";
+            reader.mark(item, what);
+        }
         if let Some(first) = seen.insert(limit.identity(), at) {
             let what = format!(
                 "counts the same as limits[{first}]; expected another or a name, such as \

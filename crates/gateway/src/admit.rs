@@ -16,8 +16,10 @@ use crate::telemetry::StoreOp;
 pub(crate) struct Admitted {
     pub(crate) plan: Box<Plan>,
     pub(crate) held: Reservation,
-    /// What limits that are only watched have admitted, by position in the first candidate.
+    /// What limits that are only watched have admitted, by position in the candidate that was
+    /// admitted.
     pub(crate) shadows: Vec<Option<Reservation>>,
+    watched: usize,
     search: Search,
     at: usize,
 }
@@ -26,18 +28,19 @@ pub(crate) struct Admitted {
 #[derive(Debug)]
 pub(crate) struct NoRoom {
     pub(crate) plan: Box<Plan>,
-    /// What the limits said to the first candidate; nothing for a model that is served nowhere.
-    pub(crate) denied: Option<Denied>,
+    /// Which candidate would have room first, and what its limits said; nothing for a model that is
+    /// served nowhere.
+    pub(crate) denied: Option<(usize, Denied)>,
 }
 
-/// Reserves the first candidate that fits; what the limits said to the first one, if none does.
+/// Reserves the first candidate that fits; if none does, what was said to the one that would first.
 pub(crate) fn admit(gate: &Gateway, plan: Plan) -> Result<Admitted, NoRoom> {
     let plan = Box::new(plan);
     let mut search = Search::new(plan.candidates().len());
     loop {
         let at = match search.step() {
             Next::Try(at) => at,
-            Next::Refuse(denied) => return Err(NoRoom { plan, denied: Some(denied) }),
+            Next::Refuse(at, denied) => return Err(NoRoom { plan, denied: Some((at, denied)) }),
             Next::Failed => return Err(NoRoom { plan, denied: None }),
         };
         let Some(candidate) = plan.candidates().get(at) else {
@@ -49,7 +52,7 @@ pub(crate) fn admit(gate: &Gateway, plan: Plan) -> Result<Admitted, NoRoom> {
         match decided {
             Ok(held) => {
                 let shadows = watch(gate, &plan, candidate, held.stretch());
-                return Ok(Admitted { plan, held, shadows, search, at });
+                return Ok(Admitted { plan, held, shadows, watched: at, search, at });
             }
             Err(denied) => search.denied(denied),
         }
@@ -103,13 +106,16 @@ impl Admitted {
 
     /// The candidate failed before the first byte. The next one takes over the reservation, never
     /// charged twice; without one, or without room for it, nothing is left to try.
-    pub(crate) fn next_candidate(&mut self) -> bool {
+    pub(crate) fn next_candidate(&mut self, gate: &Gateway) -> bool {
         self.search.failed();
         while let Next::Try(at) = self.search.step() {
             let Some(candidate) = self.plan.candidates().get(at) else {
                 return false;
             };
-            match self.held.rebook(candidate.charges().clone()) {
+            let since = Instant::now();
+            let rebooked = self.held.rebook(candidate.charges().clone());
+            gate.metrics.store_took(StoreOp::Rebook, since.elapsed());
+            match rebooked {
                 Ok(()) => {
                     self.at = at;
                     return true;
@@ -120,17 +126,22 @@ impl Admitted {
         false
     }
 
-    /// Books the truth.
-    pub(crate) fn settle(self, ended: Ended<'_>) -> tollgate_limits::Settlement {
+    /// Books the truth. Nothing is settled where nothing was used: then all of it is void.
+    pub(crate) fn settle(mut self, ended: Ended<'_>) -> Option<tollgate_limits::Settlement> {
+        if let Ended::Unsent = ended {
+            self.held.void();
+            self.shadows.into_iter().flatten().for_each(Reservation::void);
+            return None;
+        }
         let used = self.used(ended);
         let in_shadow: Vec<_> =
             (0..self.shadows.len()).map(|at| self.used_in_shadow(at, ended)).collect();
-        for (held, used) in self.shadows.into_iter().zip(in_shadow) {
+        for (held, used) in std::mem::take(&mut self.shadows).into_iter().zip(in_shadow) {
             if let Some(held) = held {
                 held.settle(&[used]);
             }
         }
-        self.held.settle(&used)
+        Some(self.held.settle(&used))
     }
 
     fn used(&self, ended: Ended<'_>) -> Vec<tollgate_units::Amount> {
@@ -139,9 +150,9 @@ impl Admitted {
 
     fn used_in_shadow(&self, at: usize, ended: Ended<'_>) -> tollgate_units::Amount {
         let reserved = self.shadows.get(at).and_then(Option::as_ref).map(|held| held.reserved(0));
-        let first = self.plan.candidates().first();
-        first.map_or_else(Default::default, |first| {
-            first.used_in_shadow(at, ended, reserved.unwrap_or_default())
+        let watched = self.plan.candidates().get(self.watched);
+        watched.map_or_else(Default::default, |watched| {
+            watched.used_in_shadow(at, ended, reserved.unwrap_or_default())
         })
     }
 }

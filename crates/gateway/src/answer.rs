@@ -110,7 +110,7 @@ fn stands(shown: &Shown<'_>, now: Timestamp) -> Stands {
     Stands {
         limit: shown.limit.limit().most().get(),
         remaining: shown.standing.left.get(),
-        reset: shown.standing.resets_at.since(now),
+        reset: shown.limit.resets().then(|| shown.standing.resets_at.since(now)),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 use tollgate_limits::{Denied, Short, Standing, Wait};
-use tollgate_policy::{Caller, Candidate, Plan, Refusal};
+use tollgate_policy::{Caller, Candidate, Next, Plan, Refusal, Search};
 use tollgate_units::{Span, Timestamp, Tokens};
 use tollgate_wire::Endpoint;
 
@@ -23,7 +23,7 @@ pub struct Explanation {
     pub refusal: Option<String>,
     /// The caller's tier.
     pub tier: String,
-    /// Who would serve it first.
+    /// Who would serve it, or would have room for it first.
     pub deployment: Option<String>,
     /// The prompt's tokens.
     pub input_tokens: Option<u64>,
@@ -89,7 +89,13 @@ impl Gateway {
             Ok(options) => options,
             Err(refusal) => return Some(told(refusal)),
         };
-        let weight = self.scales.weigh(&options, body).await;
+        let Ok(weight) = self.scales.weigh(&options, body).await else {
+            return Some(Explanation {
+                refusal: Some("Too many long prompts are being counted. Try again.".to_owned()),
+                tier,
+                ..Explanation::default()
+            });
+        };
         let now = self.clock().now();
         Some(match options.plan(weight.counts, now) {
             Ok(plan) => self.explain_plan(&plan, tier, now),
@@ -128,11 +134,30 @@ impl Gateway {
         }
     }
 
+    /// The candidate that would be served, or told about, and what its limits say.
+    fn walk<'p>(&self, plan: &'p Plan) -> Option<(&'p Candidate, Looked)> {
+        let mut search = Search::new(plan.candidates().len());
+        loop {
+            match search.step() {
+                Next::Try(at) => {
+                    let candidate = plan.candidates().get(at)?;
+                    match self.meters.peek(candidate.charges()) {
+                        Ok(room) => return Some((candidate, Ok(room))),
+                        Err(denied) => search.denied(denied),
+                    }
+                }
+                Next::Refuse(at, denied) => {
+                    return Some((plan.candidates().get(at)?, Err(denied)));
+                }
+                Next::Failed => return None,
+            }
+        }
+    }
+
     fn explain_plan(&self, plan: &Plan, tier: String, now: Timestamp) -> Explanation {
-        let Some(candidate) = plan.candidates().first() else {
+        let Some((candidate, looked)) = self.walk(plan) else {
             return Explanation { tier, ..Explanation::default() };
         };
-        let looked = self.meters.peek(candidate.charges());
         let (stretch, refusal) = match &looked {
             Ok((stretch, _)) => (*stretch, None),
             Err(denied) => (candidate.charges().stretch().least, Some(denied)),
@@ -157,6 +182,9 @@ impl Gateway {
         }
     }
 }
+
+/// What limits say that are asked and not charged: how much output has room, and how they stand.
+type Looked = Result<(u64, Vec<Standing>), Denied>;
 
 /// A candidate that is looked at and not taken.
 struct Look<'a> {

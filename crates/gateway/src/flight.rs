@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tollgate_limits::SettlementKind;
 use tollgate_policy::{Bound, Ended};
 use tollgate_units::{NanoUsd, Span, Tokens};
@@ -15,6 +15,7 @@ use crate::gate::Gateway;
 use crate::identify::Inbound;
 use crate::scales::Weight;
 use crate::telemetry::{AccessLine, Direction, Ending, Outcome, StoreOp};
+use crate::upstream::Going;
 
 /// An admitted request. Dropped before its end, it counts as abandoned by its caller.
 #[derive(Debug)]
@@ -26,6 +27,10 @@ pub(crate) struct Flight {
     request_id: String,
     path: &'static str,
     attempts: u32,
+    /// Whether the attempt that runs has reached its provider.
+    going: Going,
+    /// Whether an attempt before it may have: then the prompt is owed, whatever comes.
+    spent: bool,
     times: Times,
 }
 
@@ -56,6 +61,8 @@ impl Flight {
             weight,
             reserved,
             attempts: 0,
+            going: Going::default(),
+            spent: false,
             times: Times {
                 since: inbound.since,
                 admitted: Instant::now(),
@@ -87,14 +94,32 @@ impl Flight {
         Usage { input: self.weight.counts.input, output, estimated: true, ..Usage::default() }
     }
 
-    /// The request goes out now: from here on whoever leaves has spent the prompt.
-    pub(crate) fn sending(&mut self) {
+    /// The request goes out now: from here on whoever leaves may have spent the prompt. What is
+    /// returned is to be told when it has.
+    pub(crate) fn sending(&mut self) -> Going {
         self.attempts += 1;
+        self.going = Going::default();
         let prompt = self.prompt_only();
         if let Some(admitted) = &mut self.admitted {
             admitted.known(Ended::Broken(&prompt));
         }
         self.times.sent = Some(Instant::now());
+        self.going.clone()
+    }
+
+    /// Whether some provider may have worked on the request.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent || self.going.has_begun()
+    }
+
+    /// The attempt ended in nothing, and its provider may have worked on it.
+    pub(crate) fn may_have_been_sent(&mut self) {
+        self.spent = true;
+    }
+
+    /// The attempt ended in nothing, and its provider says that it did not work on it.
+    pub(crate) fn was_turned_away(&mut self) {
+        self.going = Going::default();
     }
 
     /// The attempt failed where nothing is owed; the next candidate takes over, if there is one.
@@ -102,14 +127,39 @@ impl Flight {
         let Some(admitted) = &mut self.admitted else {
             return false;
         };
-        let moved = admitted.next_candidate();
+        let moved = admitted.next_candidate(&self.gate);
         admitted.known(Ended::Unsent);
         moved
     }
 
-    /// How many providers were asked.
-    pub(crate) const fn attempts(&self) -> u32 {
-        self.attempts
+    /// The name of the account that is asked, for the log.
+    pub(crate) fn provider(&self) -> &str {
+        let admitted = self.admitted.as_ref();
+        admitted.map_or("", |admitted| admitted.candidate().deployment().provider())
+    }
+
+    /// The attempt that runs has come to this. A first one is no retry.
+    pub(crate) fn attempted(&self, outcome: Outcome) {
+        if self.attempts > 1
+            && let Some(admitted) = &self.admitted
+        {
+            self.gate.metrics.retried(admitted.candidate().deployment().provider(), outcome);
+        }
+    }
+
+    /// Tells the caller who served it, or was asked last, and how many were asked.
+    pub(crate) fn served(&self, headers: &mut HeaderMap) {
+        let Some(admitted) = &self.admitted else {
+            return;
+        };
+        let deployment = admitted.candidate().deployment();
+        let served = format!("{}/{}", deployment.provider(), deployment.model());
+        if let Ok(served) = HeaderValue::try_from(served) {
+            headers.insert(MODEL, served);
+        }
+        if self.attempts > 1 {
+            headers.insert(ATTEMPTS, self.attempts.into());
+        }
     }
 
     /// The first piece of the answer is there.
@@ -149,14 +199,14 @@ impl Flight {
         }
         self.log(&admitted, (usage, cost), outcome, status);
         let since = Instant::now();
-        let settlement = admitted.settle(ended);
+        let how = match admitted.settle(ended).map(|settlement| settlement.kind) {
+            None => Ending::Voided,
+            Some(SettlementKind::Exact) => Ending::Exact,
+            Some(SettlementKind::Overrun) => Ending::Overrun,
+            Some(SettlementKind::Refund) => Ending::Refund,
+        };
         self.gate.metrics.store_took(StoreOp::Settle, since.elapsed());
-        self.gate.metrics.ended(match settlement.kind {
-            _ if matches!(ended, Ended::Unsent) => Ending::Voided,
-            SettlementKind::Exact => Ending::Exact,
-            SettlementKind::Overrun => Ending::Overrun,
-            SettlementKind::Refund => Ending::Refund,
-        });
+        self.gate.metrics.ended(how);
     }
 
     fn count_metrics(
@@ -251,12 +301,12 @@ impl Flight {
 }
 
 impl Drop for Flight {
-    /// The caller is gone: the prompt was spent if it was sent, and nothing if it was not.
+    /// The caller is gone: the prompt was spent if it was sent, and nothing while only a connection
+    /// was looked for.
     fn drop(&mut self) {
         if self.admitted.is_some() {
             let prompt = self.prompt_only();
-            let ended =
-                if self.times.sent.is_some() { Ended::Broken(&prompt) } else { Ended::Unsent };
+            let ended = if self.is_spent() { Ended::Broken(&prompt) } else { Ended::Unsent };
             let gone = StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or_default();
             self.finish(ended, Outcome::Disconnected, gone);
         }
@@ -267,5 +317,7 @@ fn span(duration: Duration) -> Span {
     Span::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
+const MODEL: HeaderName = HeaderName::from_static("x-tollgate-model");
 /// What nginx logs for a caller who left; it is never sent.
 const CLIENT_CLOSED_REQUEST: u16 = 499;

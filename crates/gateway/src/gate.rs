@@ -158,7 +158,7 @@ impl Gateway {
         let (parts, body) = request.into_parts();
         let inbound = Inbound::new(parts, peer, request_id);
         if let Some(notice) = self.turned_away(&inbound) {
-            return render(&notice);
+            return stopped::turn_away(&self, &inbound, notice);
         }
         let path = inbound.parts.uri.path();
         if inbound.parts.method == Method::POST
@@ -180,6 +180,7 @@ impl Gateway {
                 };
                 models::stand(&self, &caller, response.headers_mut());
                 answer::identify(response.headers_mut(), &inbound.request_id);
+                stopped::log_look(&self, &inbound, &caller, &response);
                 response
             }
         }
@@ -198,6 +199,12 @@ impl Gateway {
         }
         let foreign = identify::foreign(&inbound.parts.headers, &inbound.parts.uri, self.loopback)?;
         Some(inbound.notice(NoticeKind::InvalidRequest, foreign))
+    }
+
+    /// `notice`, with a little of its wait added to its headers.
+    pub(crate) fn told(&self, notice: Notice) -> Notice {
+        let jitter = notice.retry_after.map_or(Span::ZERO, |wait| self.jitter(wait));
+        Notice { jitter, ..notice }
     }
 
     fn request_id(&self) -> String {

@@ -34,6 +34,7 @@ impl Inbound {
             param: None,
             limited: None,
             retry_after: None,
+            jitter: Span::ZERO,
             request_id: self.request_id.clone(),
         }
     }

@@ -45,7 +45,7 @@ async fn serve(
     let known = &Known { model: gate.policy.model_label(&asked.ask.model), caller };
     let options = gate.policy.consider(known.caller.clone(), asked.ask);
     let options = options.map_err(Stopped::refused(known))?;
-    let weight = gate.scales.weigh(&options, &asked.body).await;
+    let weight = gate.scales.weigh(&options, &asked.body).await.map_err(Stopped::busy(known))?;
     let (pricing, now) = (options.pricing(), gate.clock().now());
     let plan = options.plan(weight.counts, now);
     let plan = plan.map_err(Stopped::unplanned(known, pricing, &asked.body))?;

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -32,7 +32,18 @@ pub struct Relay {
     /// Output tokens counted so far, for an answer that reports none.
     counted: Tokens,
     silence: Silence,
+    broken: Option<Broken>,
     status: StatusCode,
+}
+
+/// The provider broke off, and the caller is to see it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Broken {
+    /// After one more turn: on an error the server closes at once, and what it has been given and
+    /// not yet written would be lost.
+    Flushing,
+    /// Now.
+    Told,
 }
 
 /// How the answer is read on its way.
@@ -77,6 +88,7 @@ impl Relay {
             flight: Some(flight),
             counted: Tokens::ZERO,
             silence: Silence { most, ends: Instant::now() + most, timer: None },
+            broken: None,
             status,
         }
     }
@@ -172,7 +184,7 @@ impl Relay {
     }
 
     /// Reads from the provider until something is ready to go out, or it has nothing yet.
-    fn pull(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BrokenOff>> {
+    fn pull(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while let Some(upstream) = &mut self.upstream {
             match Pin::new(upstream).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -182,7 +194,7 @@ impl Relay {
                     // The end is looked for before the last bytes go out, so that a caller who has
                     // them finds its request settled.
                     if !self.ready.is_empty() && !self.may_be_over() {
-                        return Poll::Ready(Ok(()));
+                        return Poll::Ready(());
                     }
                 }
                 Poll::Ready(Some(Err(_))) => return self.broke(End::Broken),
@@ -191,25 +203,22 @@ impl Relay {
                         tap.finish(&mut self.ready);
                     }
                     self.end(End::Complete);
-                    return Poll::Ready(Ok(()));
+                    return Poll::Ready(());
                 }
-                Poll::Pending if !self.ready.is_empty() => return Poll::Ready(Ok(())),
-                Poll::Pending => return self.wait(context),
+                Poll::Pending if !self.ready.is_empty() => return Poll::Ready(()),
+                Poll::Pending => {
+                    ready!(self.silence.poll(context));
+                    return self.broke(End::Silent);
+                }
             }
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(())
     }
 
-    fn broke(&mut self, how: End) -> Poll<Result<(), BrokenOff>> {
+    fn broke(&mut self, how: End) -> Poll<()> {
         self.end(how);
-        if self.ready.is_empty() { Poll::Ready(Err(BrokenOff)) } else { Poll::Ready(Ok(())) }
-    }
-
-    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BrokenOff>> {
-        match self.silence.poll(context) {
-            Poll::Ready(()) => self.broke(End::Silent),
-            Poll::Pending => Poll::Pending,
-        }
+        self.broken = Some(Broken::Flushing);
+        Poll::Ready(())
     }
 }
 
@@ -222,17 +231,24 @@ impl Body for Relay {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if self.ready.is_empty() {
-            match self.pull(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(broken)) => return Poll::Ready(Some(Err(broken))),
-                Poll::Ready(Ok(())) => {}
+            ready!(self.pull(context));
+        }
+        if let Some(piece) = self.ready.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        match self.broken {
+            None => Poll::Ready(None),
+            Some(Broken::Told) => Poll::Ready(Some(Err(BrokenOff))),
+            Some(Broken::Flushing) => {
+                self.broken = Some(Broken::Told);
+                context.waker().wake_by_ref();
+                Poll::Pending
             }
         }
-        Poll::Ready(self.ready.pop_front().map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.upstream.is_none() && self.ready.is_empty()
+        self.upstream.is_none() && self.ready.is_empty() && self.broken.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -6,7 +6,6 @@ use tollgate_policy::Caller;
 use tollgate_wire::Tap;
 
 use crate::answer::{self, Outgoing};
-use crate::flight::Flight;
 use crate::gate::Gateway;
 use crate::headers::{is_identity, returnable};
 use crate::identify::Inbound;
@@ -43,7 +42,11 @@ pub(crate) fn respond(
             let plan = &admitted.plan;
             let candidate = admitted.candidate();
             answer::stand(&mut head.headers, candidate.shown(admitted.held.standings()), now);
-            served(&mut head.headers, &flight);
+            flight.served(&mut head.headers);
+            flight.attempted(crate::telemetry::Outcome::Answered);
+            if let Some(cap) = plan.cap_set(candidate, admitted.output()) {
+                head.headers.insert(MAX_OUTPUT_TOKENS, cap.get().into());
+            }
             let endpoint = plan.ask().endpoint;
             let hides = plan.asks_usage(candidate);
             let tap = (events && readable).then(|| Tap::new(endpoint, hides));
@@ -53,31 +56,11 @@ pub(crate) fn respond(
     }
 }
 
-/// Who served the request, and what was changed in it.
-fn served(headers: &mut HeaderMap, flight: &Flight) {
-    let Some(admitted) = flight.admitted() else {
-        return;
-    };
-    let deployment = admitted.candidate().deployment();
-    let served = format!("{}/{}", deployment.provider(), deployment.model());
-    if let Ok(served) = HeaderValue::try_from(served) {
-        headers.insert(MODEL, served);
-    }
-    if let Some(cap) = admitted.plan.cap_set(admitted.output()) {
-        headers.insert(MAX_OUTPUT_TOKENS, cap.get().into());
-    }
-    if flight.attempts() > 1 {
-        headers.insert(ATTEMPTS, flight.attempts().into());
-    }
-}
-
 fn is_events(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
-const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 const MAX_OUTPUT_TOKENS: HeaderName = HeaderName::from_static("x-tollgate-max-output-tokens");
-const MODEL: HeaderName = HeaderName::from_static("x-tollgate-model");
 const SOURCE: HeaderName = HeaderName::from_static("x-tollgate-source");

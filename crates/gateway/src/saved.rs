@@ -11,7 +11,14 @@ use tollgate_units::{Span, Timestamp};
 /// Which refusals have been counted, and until when they stand for their retries.
 #[derive(Debug, Default)]
 pub(crate) struct Saved {
-    counted: Mutex<HashMap<(u128, u64), Timestamp>>,
+    counted: Mutex<Counted>,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    until: HashMap<(u128, u64), Timestamp>,
+    /// When those that had lifted were last let go.
+    swept: Timestamp,
 }
 
 impl Saved {
@@ -24,24 +31,34 @@ impl Saved {
         now: Timestamp,
     ) -> bool {
         let until = now.plus(wait.unwrap_or(NEVER_STANDS));
+        let refusal = (meter, digest(body));
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        if counted.len() >= COUNTED_MAX {
-            counted.retain(|_, until| *until > now);
+        if counted.until.len() >= COUNTED_MAX && now >= counted.swept.plus(SWEEP_EVERY) {
+            counted.swept = now;
+            counted.until.retain(|_, until| *until > now);
         }
-        let known = counted.get(&(meter, digest(body))).is_some_and(|until| *until > now);
-        if !known && counted.len() < COUNTED_MAX {
-            counted.insert((meter, digest(body)), until);
+        let known = counted.until.get(&refusal).is_some_and(|until| *until > now);
+        if !known && counted.until.len() < COUNTED_MAX {
+            counted.until.insert(refusal, until);
         }
         !known
     }
 }
 
-/// FNV-1a over the body. A collision makes one refusal in 2⁶⁴ look like a retry, in a statistic.
+/// FNV-1a over the length, the beginning and the end of the body: a refusal costs the same however
+/// long it is. Two requests that differ only in between look like a retry, in a statistic.
 fn digest(body: &[u8]) -> u64 {
-    body.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+    let head = body.get(..body.len().min(DIGESTED)).unwrap_or_default();
+    let tail = body.get(body.len().saturating_sub(DIGESTED)..).unwrap_or_default();
+    let length = body.len().to_le_bytes();
+    length.iter().chain(head).chain(tail).fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
+
+/// Bytes of a body's beginning and end.
+const DIGESTED: usize = 1024;
+const SWEEP_EVERY: Span = Span::from_secs(1);
 
 /// How long a refusal that never lifts stands for its retries.
 const NEVER_STANDS: Span = Span::from_secs(3600);

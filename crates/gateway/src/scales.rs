@@ -13,7 +13,7 @@ use tollgate_tokens::{
 use tollgate_units::Tokens;
 use tollgate_wire::{Ask, Endpoint, Malformed, Prompt, Usage};
 
-use crate::crew::Crew;
+use crate::crew::{Crew, CrewError};
 
 /// What counts, and what has been learned of each model.
 #[derive(Debug)]
@@ -37,6 +37,10 @@ pub(crate) struct Weight {
     pub(crate) bytes: u64,
 }
 
+/// There is no room in the line for a prompt to be counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Busy;
+
 impl Scales {
     pub(crate) fn new(crew: Crew) -> Self {
         Self { crew, learned: Mutex::default() }
@@ -52,9 +56,11 @@ impl Scales {
         there.unwrap_or_else(|_| tollgate_wire::read(endpoint, body))
     }
 
-    /// The tokens of the prompt, as well counted as the limits on this request need. A crew that
-    /// has too much to do leaves an upper bound: never too low, and the truth is settled later.
-    pub(crate) async fn weigh(&self, options: &Options, body: &Bytes) -> Weight {
+    /// The tokens of the prompt, as well counted as the limits on this request need.
+    ///
+    /// # Errors
+    /// The crew has too much to do. A bound instead of a count would refuse what has room.
+    pub(crate) async fn weigh(&self, options: &Options, body: &Bytes) -> Result<Weight, Busy> {
         let prompt = &options.ask().prompt;
         let model = options.counted_as();
         let bound = || Weight { counts: bound_prompt(body, prompt, model), bytes: 0 };
@@ -66,16 +72,23 @@ impl Scales {
         if options.need() != Need::Exact {
             let bound = bound();
             if is_enough(&bound) {
-                return bound;
+                return Ok(bound);
             }
         }
         let ratio = self.ratio(model);
-        if prompt.bytes <= COUNT_HERE && is_ready(model) {
-            return count(model, body, prompt, ratio);
+        let is_small = prompt.bytes <= COUNT_HERE;
+        if is_small && is_ready(model) {
+            return Ok(count(model, body, prompt, ratio));
         }
         let (owned, theirs, name) = (body.clone(), prompt.clone(), model.to_owned());
         let there = self.crew.run(move || count(&name, &owned, &theirs, ratio)).await;
-        there.unwrap_or_else(|_| bound())
+        match there {
+            Ok(weight) => Ok(weight),
+            // Many at once while the vocabulary is unpacked: they wait for it, but are not refused.
+            Err(CrewError::Busy) if is_small => Ok(count(model, body, prompt, ratio)),
+            Err(CrewError::Busy) => Err(Busy),
+            Err(CrewError::Panicked) => Ok(bound()),
+        }
     }
 
     /// The tokens of a text that a provider streamed without reporting them. Nobody waits here for

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Response;
+use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tollgate_policy::Ended;
@@ -15,7 +15,7 @@ use crate::flight::Flight;
 use crate::headers::{forwardable, is_identity};
 use crate::identify::Inbound;
 use crate::telemetry::Outcome;
-use crate::upstream::{Cause, SendError};
+use crate::upstream::{Cause, Post, SendError};
 
 /// A provider has answered.
 #[derive(Debug)]
@@ -24,6 +24,13 @@ pub(crate) enum Answered {
     Flows(Box<Flight>, Response<Incoming>),
     /// With a refusal of the request itself, which passes on.
     Refused(Response<Bytes>),
+}
+
+/// No provider answered: what the caller is told, and by whom it was not served.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) notice: Notice,
+    pub(crate) headers: HeaderMap,
 }
 
 /// Why no provider answered: what the last of them said, in words for the caller.
@@ -44,26 +51,32 @@ pub(crate) async fn send(
     mut flight: Flight,
     inbound: &Inbound,
     body: &Bytes,
-) -> Result<Answered, Notice> {
+) -> Result<Answered, Failure> {
     let headers = forwardable(&inbound.parts.headers);
-    // Whether some provider may have worked on the request: then the prompt is owed.
-    let mut spent = false;
     loop {
         let fault = match attempt(&mut flight, headers.clone(), body).await {
             Ok(response) if response.status().is_success() => {
                 return Ok(Answered::Flows(Box::new(flight), response));
             }
             Ok(response) => match refused(&flight, response).await {
-                Ok(refusal) => {
+                Ok(mut refusal) => {
+                    flight.was_turned_away();
+                    flight.served(refusal.headers_mut());
                     let prompt = flight.prompt_only();
+                    let spent = flight.is_spent();
                     let ended = if spent { Ended::Broken(&prompt) } else { Ended::Refused };
                     flight.end(ended, Outcome::CallerFault, refusal.status());
                     return Ok(Answered::Refused(refusal));
                 }
-                Err(fault) => fault,
+                Err(fault) => {
+                    flight.was_turned_away();
+                    fault
+                }
             },
             Err(error) => {
-                spent |= error.may_have_been_sent();
+                if error.may_have_been_sent() {
+                    flight.may_have_been_sent();
+                }
                 match error {
                     SendError::Connect(cause) | SendError::Reset(cause) => {
                         failed_below(&flight, &cause)
@@ -72,12 +85,15 @@ pub(crate) async fn send(
                 }
             }
         };
+        flight.attempted(fault.outcome());
         if !flight.try_next() {
             let prompt = flight.prompt_only();
+            let spent = flight.is_spent();
             let ended = if spent { Ended::Broken(&prompt) } else { Ended::Unsent };
-            let notice = fault.notice(inbound);
-            flight.end(ended, fault.outcome(), openai_reply(&notice).status);
-            return Err(notice);
+            let mut failure = Failure { notice: fault.notice(inbound), headers: HeaderMap::new() };
+            flight.served(&mut failure.headers);
+            flight.end(ended, fault.outcome(), openai_reply(&failure.notice).status);
+            return Err(failure);
         }
     }
 }
@@ -85,10 +101,10 @@ pub(crate) async fn send(
 /// One try: the body with its few edits, to one account.
 async fn attempt(
     flight: &mut Flight,
-    headers: http::HeaderMap,
+    headers: HeaderMap,
     body: &Bytes,
 ) -> Result<Response<Incoming>, SendError> {
-    flight.sending();
+    let going = flight.sending();
     let gate = flight.gate().clone();
     let Some(admitted) = flight.admitted() else {
         return Err(SendError::Connect("nothing is held any more".into()));
@@ -98,13 +114,12 @@ async fn attempt(
     let body = edit(body, plan.ask(), &edits);
     let path = plan.ask().endpoint.path();
     let upstream = candidate.deployment().upstream();
-    gate.upstreams.send(upstream, path, headers, body).await
+    gate.upstreams.send(upstream, Post { path, headers, body, going: &going }).await
 }
 
 /// The provider's hosts and addresses are for the log, not for callers.
 fn failed_below(flight: &Flight, cause: &Cause) -> Fault {
-    let provider = flight.admitted().map(|held| held.candidate().deployment().provider().clone());
-    let provider = provider.as_deref().unwrap_or_default();
+    let provider = flight.provider();
     let mut why = cause.to_string();
     let mut below = cause.source();
     while let Some(deeper) = below {
@@ -132,16 +147,25 @@ async fn refused(flight: &Flight, response: Response<Incoming>) -> Result<Respon
             *passed.headers_mut() = crate::headers::returnable(&parts.headers);
             Ok(passed)
         }
-        Judgement::Throttled { retry_after } => Err(Fault::Throttled(retry_after)),
+        Judgement::Throttled { retry_after } => {
+            tell_operator(flight, parts.status);
+            Err(Fault::Throttled(retry_after))
+        }
         Judgement::OperatorFault => {
-            let held = flight.admitted();
-            let provider = held.map(|held| held.candidate().deployment().provider().clone());
-            let (status, provider) = (parts.status, provider.as_deref().unwrap_or_default());
+            let (status, provider) = (parts.status, flight.provider());
             tracing::error!(%status, provider, "the provider refuses this account");
             Err(Fault::Operator)
         }
-        Judgement::Answered | Judgement::Failed => Err(Fault::Failed),
+        Judgement::Answered | Judgement::Failed => {
+            tell_operator(flight, parts.status);
+            Err(Fault::Failed)
+        }
     }
+}
+
+/// Behind a route that works, a provider that does not would be seen by nobody.
+fn tell_operator(flight: &Flight, status: http::StatusCode) {
+    tracing::warn!(%status, provider = flight.provider(), "the provider did not serve a request");
 }
 
 /// The beginning of an error's body: enough to judge it, and a bound on what it may cost.

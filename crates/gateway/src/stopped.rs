@@ -7,7 +7,7 @@ use http::Response;
 use tollgate_limits::Wait;
 use tollgate_policy::{Caller, Limitation, Pricing, Refusal};
 use tollgate_units::{Span, Timestamp, Tokens};
-use tollgate_wire::Notice;
+use tollgate_wire::{Notice, NoticeKind};
 
 use crate::admit::NoRoom;
 use crate::answer::{self, Outgoing, render};
@@ -15,6 +15,8 @@ use crate::gate::Gateway;
 use crate::identify::{Inbound, Unknown};
 use crate::models;
 use crate::read::Unread;
+use crate::scales::Busy;
+use crate::send::Failure;
 use crate::telemetry::{AccessLine, Outcome};
 
 /// Where a request stopped, with what is known of it by then.
@@ -31,7 +33,9 @@ pub(crate) enum Stopped {
     /// Limits have no room.
     Full(Box<NoRoom>, Bytes),
     /// No provider answered; the flight is settled, counted and logged.
-    Upstream(Caller, Box<Notice>),
+    Upstream(Caller, Box<Failure>),
+    /// The crew has too much to count.
+    Busy(Known),
 }
 
 /// Who asks, and for which model, if it is a configured one.
@@ -74,8 +78,12 @@ impl Stopped {
         |full| Self::Full(Box::new(full), body.clone())
     }
 
-    pub(crate) fn upstream(caller: &Caller) -> impl FnOnce(Notice) -> Self {
-        |notice| Self::Upstream(caller.clone(), Box::new(notice))
+    pub(crate) fn upstream(caller: &Caller) -> impl FnOnce(Failure) -> Self {
+        |failure| Self::Upstream(caller.clone(), Box::new(failure))
+    }
+
+    pub(crate) fn busy(known: &Known) -> impl FnOnce(Busy) -> Self {
+        |Busy| Self::Busy(known.clone())
     }
 
     pub(crate) fn into_response(self, gate: &Gateway, inbound: &Inbound) -> Response<Outgoing> {
@@ -96,18 +104,35 @@ impl Stopped {
                 disallowed(gate, inbound, &known, refusal)
             }
             Self::Full(full, body) => no_room(gate, inbound, &full, &body),
-            Self::Upstream(caller, notice) => {
-                let mut response = render(&notice);
+            Self::Upstream(caller, failure) => {
+                let mut response = render(&gate.told(failure.notice));
+                response.headers_mut().extend(failure.headers);
                 models::stand(gate, &caller, response.headers_mut());
                 response
+            }
+            Self::Busy(known) => {
+                let mut notice = inbound.notice(NoticeKind::Overloaded, BUSY.to_owned());
+                notice.retry_after = Some(BUSY_RETRY);
+                let response = render(&gate.told(notice));
+                refused(gate, inbound, Some(&known), ("none", "overloaded"), response)
             }
         }
     }
 }
 
+/// Refuses what no caller is asked about: see [`Gateway::answer`].
+pub(crate) fn turn_away(gate: &Gateway, inbound: &Inbound, notice: Notice) -> Response<Outgoing> {
+    let draining = notice.kind == NoticeKind::Overloaded;
+    let reason = if draining { "draining" } else { "foreign" };
+    refused(gate, inbound, None, ("none", reason), render(&gate.told(notice)))
+}
+
+const BUSY: &str = "This gateway has more long prompts to count than it can. Try again.";
+const BUSY_RETRY: Span = Span::from_secs(1);
+
 /// Refuses a request whose sender is not known.
 pub(crate) fn refuse(gate: &Gateway, inbound: &Inbound, unknown: Unknown) -> Response<Outgoing> {
-    let response = render(&unknown.notice(inbound));
+    let response = render(&gate.told(unknown.notice(inbound)));
     refused(gate, inbound, None, ("none", "key"), response)
 }
 
@@ -157,14 +182,15 @@ fn refused(
 fn no_room(gate: &Gateway, inbound: &Inbound, full: &NoRoom, body: &[u8]) -> Response<Outgoing> {
     let now = gate.clock().now();
     let plan = &full.plan;
-    let first = plan.candidates().first();
-    let (Some(first), Some(denied)) = (first, &full.denied) else {
+    let told = full.denied.as_ref();
+    let told = told.and_then(|(at, denied)| Some((plan.candidates().get(*at)?, denied)));
+    let Some((candidate, denied)) = told else {
         let refusal = Refusal::ModelNotFound { model: plan.ask().model.clone() };
         let response = render(&refusal.notice(inbound.request_id.clone(), Span::ZERO));
         let known = Known { caller: plan.caller().clone(), model: None };
         return refused(gate, inbound, Some(&known), ("none", "model"), response);
     };
-    let refusal = plan.refusal(first, denied, now);
+    let refusal = plan.refusal(candidate, denied, now);
     let (mut unit, mut jitter, reason) = ("none", Span::ZERO, refusal.reason());
     if let Refusal::Limited(limitation) = &refusal {
         let wait = wait_of(limitation, now);
@@ -176,7 +202,7 @@ fn no_room(gate: &Gateway, inbound: &Inbound, full: &NoRoom, body: &[u8]) -> Res
         saved(gate, &what, body, now);
     }
     let mut response = render(&refusal.notice(inbound.request_id.clone(), jitter));
-    answer::stand(response.headers_mut(), first.shown(&denied.standings), now);
+    answer::stand(response.headers_mut(), candidate.shown(&denied.standings), now);
     log_refusal(
         gate,
         inbound,
@@ -240,6 +266,30 @@ fn log_refusal(
     let none = gate.metrics.other();
     gate.metrics.refused(what.unit, &what.tier, what.reason);
     gate.metrics.route(what.label.unwrap_or(none), none, &what.tier).ended(Outcome::Refused);
+    write(inbound, response, Outcome::Refused, what);
+}
+
+/// Logs an answer about the gateway itself, which is charged nothing and counted nowhere.
+pub(crate) fn log_look(
+    gate: &Gateway,
+    inbound: &Inbound,
+    caller: &Caller,
+    response: &Response<Outgoing>,
+) {
+    let is_found = response.status().is_success();
+    let outcome = if is_found { Outcome::Answered } else { Outcome::Refused };
+    let what = Refused {
+        tier: gate.policy.tier_name(caller),
+        key: caller.key_name(),
+        model: None,
+        label: None,
+        unit: "none",
+        reason: if is_found { "free" } else { "not_found" },
+    };
+    write(inbound, response, outcome, &what);
+}
+
+fn write(inbound: &Inbound, response: &Response<Outgoing>, outcome: Outcome, what: &Refused<'_>) {
     if !AccessLine::is_wanted() {
         return;
     }
@@ -249,7 +299,7 @@ fn log_refusal(
         method: &inbound.parts.method,
         path: inbound.parts.uri.path(),
         status: response.status(),
-        outcome: Outcome::Refused,
+        outcome,
         decision: what.reason,
         tier: Some(&what.tier),
         key: what.key,

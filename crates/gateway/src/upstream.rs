@@ -32,6 +32,7 @@ use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time;
 
+pub use self::outbound::Going;
 use self::{dial::Timed, outbound::Outbound};
 use crate::{
     tasks::Tasks,
@@ -66,6 +67,19 @@ pub struct Timeouts {
 pub struct Upstreams {
     accounts: Vec<Upstream>,
     first_byte: Duration,
+}
+
+/// What is sent to a provider.
+#[derive(Debug)]
+pub struct Post<'a> {
+    /// Beneath the account's base URL: `/chat/completions`.
+    pub path: &'a str,
+    /// They go out as they are: build them with [`forwardable`](crate::headers::forwardable).
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// Is told when the request is on its way, and still knows it when the sending was given up.
+    pub going: &'a Going,
 }
 
 /// Why there is no answer. The provider's own refusals are answers.
@@ -150,11 +164,10 @@ impl Upstreams {
         clean.into()
     }
 
-    /// Posts `body` to `path` beneath the account's base URL, and waits for the head of the answer.
+    /// Posts to a path beneath the account's base URL, and waits for the head of the answer.
     ///
-    /// `headers` go out as they are: build them with [`forwardable`](crate::headers::forwardable).
-    /// The account's credential is added, whatever they hold. Dropping the future gives up the
-    /// connection (HTTP/1.1) or the stream (HTTP/2).
+    /// The account's credential is added, whatever the headers hold. Dropping the future gives up
+    /// the connection (HTTP/1.1) or the stream (HTTP/2).
     ///
     /// # Errors
     ///
@@ -162,13 +175,11 @@ impl Upstreams {
     pub async fn send(
         &self,
         account: usize,
-        path: &str,
-        headers: HeaderMap,
-        body: Bytes,
+        post: Post<'_>,
     ) -> Result<Response<Incoming>, SendError> {
         let upstream = self.accounts.get(account).ok_or_else(|| never("no such account"))?;
-        let (body, going) = Outbound::new(body);
-        let request = upstream.request(path, headers, body)?;
+        let Post { path, headers, body, going } = post;
+        let request = upstream.request(path, headers, Outbound::new(body, going))?;
         match time::timeout(self.first_byte, upstream.client.request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) if going.has_begun() => Err(SendError::Reset(error.into())),
@@ -176,21 +187,6 @@ impl Upstreams {
             Err(_elapsed) if going.has_begun() => Err(SendError::TimedOut),
             Err(elapsed) => Err(SendError::Connect(elapsed.into())),
         }
-    }
-
-    /// The account's name, for logs and metrics.
-    pub fn name(&self, account: usize) -> Option<&str> {
-        self.accounts.get(account).map(|upstream| upstream.name.as_str())
-    }
-
-    /// How many accounts there are.
-    pub fn len(&self) -> usize {
-        self.accounts.len()
-    }
-
-    /// Whether there is no account.
-    pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty()
     }
 }
 

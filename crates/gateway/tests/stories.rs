@@ -98,6 +98,8 @@ async fn usage_on_the_way_is_not_the_bill_of_a_stream_that_breaks() {
     let caller = house.caller(None);
     let cut = caller.post(CHAT, &capped(" Hi", true)).await;
     assert!(!cut.whole);
+    // What is paid for has arrived: an error must not overtake the piece before it.
+    assert!(String::from_utf8_lossy(&cut.body).contains("Hi"), "{cut:?}");
     house.settled().await;
     assert_eq!(house.standing(&caller, "100k tokens").await, (9, 0));
     let rows = caller.get("/v1/limits").await.json();
@@ -189,7 +191,165 @@ async fn whoever_has_to_wait_is_told_how_long_in_the_body_too() {
         assert_eq!(answer.status.as_u16(), 401);
     };
     for answer in [throttled, refused] {
-        let told = &answer.json()["error"]["tollgate"]["retry_after_ms"];
-        assert_eq!(told.to_string(), answer.header("retry-after-ms"), "{answer:?}");
+        let exact = answer.json()["error"]["tollgate"]["retry_after_ms"].as_u64().unwrap();
+        let told: u64 = answer.header("retry-after-ms").parse().unwrap();
+        // A crowd that was turned away together does not come back together.
+        assert!((exact..=exact + exact / 10).contains(&told), "{exact} {told}");
     }
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_while_nobody_answers_the_phone_owes_nothing() {
+    // A listener whose queue is full takes no more connections, and says nothing about it.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = deaf.local_addr().unwrap();
+    rustix::net::listen(&deaf, 0).unwrap();
+    let patience = std::time::Duration::from_millis(50);
+    let connect = |_| std::net::TcpStream::connect_timeout(&addr, patience);
+    let queue: Vec<_> = (0..3).map(connect).collect();
+    let base = format!("http://{addr}/v1");
+    let limits = "100k tokens per day per ip, 100 requests per day per ip";
+    let house = house_before(&base, &[], limits, Script::default()).await;
+    let caller = house.caller(None);
+    let asking = tokio::spawn({
+        let caller = caller.clone();
+        async move { caller.post(CHAT, &capped(" Hi", false)).await }
+    });
+    while house.meters.books().held_count == 0 {
+        tokio::task::yield_now().await;
+    }
+    asking.abort();
+    house.settled().await;
+    assert_eq!(house.standing(&caller, "100k tokens").await, (0, 0));
+    assert_eq!(house.standing(&caller, "100 requests").await, (0, 0));
+    assert_eq!(house.meters.books().voided_count, 1);
+    drop(queue);
+}
+
+#[tokio::test]
+async fn a_cap_reaches_a_provider_in_the_field_that_it_knows() {
+    // A compatible server need not know `max_completion_tokens`, and then answers without a cap.
+    let house = House::new(POLICY, Script::of(Act::tokens(30))).await;
+    let mut body = chat("gpt-4o-mini", " Hi");
+    body["max_completion_tokens"] = json!(7);
+    assert_eq!(house.caller(None).post(CHAT, &body).await.status.as_u16(), 200);
+    let seen: Value = serde_json::from_slice(&house.provider.seen()[0].body).unwrap();
+    assert_eq!((&seen["max_tokens"], &seen["max_completion_tokens"]), (&json!(7), &json!(7)));
+}
+
+#[tokio::test]
+async fn each_route_is_told_the_cap_that_it_would_not_keep_by_itself() {
+    // The first route's model stops at 16,384 tokens by itself; nobody knows when the other does.
+    let gone = Provider::start(Script::of(Act::default().with(Fault::Reset))).await.unwrap();
+    let yaml = format!(
+        "  raw: {{kind: openai, base_url: \"{}\"}}
+models:
+  mixed: {{serve: [raw/gpt-4o-mini, sim/some-model]}}
+tiers:
+  anonymous: {{models: [mixed], limits: [100M tokens per day per ip]}}
+",
+        gone.base_url()
+    );
+    let house = Plot::new(&yaml).build().await;
+    let answer = house.caller(None).post(CHAT, &chat("mixed", " Hi")).await;
+    assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+    assert_eq!(answer.header("x-tollgate-attempts"), "2");
+    let seen: Value = serde_json::from_slice(&house.provider.seen()[0].body).unwrap();
+    assert_eq!(seen["max_tokens"], 16_384);
+    let retried = "tollgate_retries_total{provider=\"sim\",outcome=\"answered\"}";
+    assert!((metric(&house, retried) - 1.0).abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn a_guardrail_on_output_holds_without_any_limit_on_tokens() {
+    let yaml = "
+guardrails: {max_output_tokens: 50}
+models:
+  unknown: {serve: [sim/some-model]}
+tiers:
+  anonymous: {models: [unknown], limits: [10 requests per day per ip]}
+";
+    let house = Plot::new(yaml).build().await;
+    assert_eq!(house.caller(None).post(CHAT, &chat("unknown", " Hi")).await.status.as_u16(), 200);
+    let seen: Value = serde_json::from_slice(&house.provider.seen()[0].body).unwrap();
+    assert_eq!(seen["max_tokens"], 50);
+}
+
+#[tokio::test]
+async fn a_limit_that_is_only_watched_changes_no_request() {
+    let yaml = "
+models:
+  unknown: {serve: [sim/some-model]}
+tiers:
+  anonymous: {models: [unknown], limits: [\"100k tokens per day per ip, shadow\"]}
+";
+    let house = Plot::new(yaml).build().await;
+    assert_eq!(house.caller(None).post(CHAT, &chat("unknown", " Hi")).await.status.as_u16(), 200);
+    let seen: Value = serde_json::from_slice(&house.provider.seen()[0].body).unwrap();
+    assert!(seen.get("max_tokens").is_none(), "{seen}");
+}
+
+#[tokio::test]
+async fn a_total_that_is_used_up_never_comes_back_and_says_so() {
+    let yaml = "
+tiers:
+  pro: {models: [gpt-4o-mini], limits: [1 requests per key]}
+keys:
+  - {name: web, secret: web-secret-00000000, tier: pro}
+";
+    let house = House::new(yaml, Script::default()).await;
+    let caller = house.caller(WEB);
+    let first = caller.post(CHAT, &capped(" Hi", false)).await;
+    assert_eq!(first.status.as_u16(), 200);
+    assert_eq!(first.header("x-ratelimit-reset-requests"), "", "it has no reset");
+    let refused = caller.post(CHAT, &capped(" Hi", false)).await;
+    assert_eq!((refused.status.as_u16(), &*refused.code()), (429, "insufficient_quota"));
+    assert_eq!((refused.header("retry-after"), refused.header("x-should-retry")), ("", "false"));
+    assert!(refused.message().contains("1 of 1 in all"), "{}", refused.message());
+    let rows = caller.get("/v1/limits").await.json();
+    assert_eq!(rows["limits"][0]["resets_at"], Value::Null, "{rows}");
+}
+
+#[tokio::test]
+async fn a_tier_that_names_only_a_providers_models_is_told_where_it_stands() {
+    let yaml = "
+models:
+  other: {serve: [sim/other]}
+tiers:
+  anonymous: {models: [sim/*], limits: [100 requests per minute per ip]}
+";
+    let house = Plot::new(yaml).build().await;
+    let caller = house.caller(None);
+    let answer = caller.post(CHAT, &json!({"model": "sim/x"})).await;
+    assert_eq!(answer.header("x-ratelimit-remaining-requests"), "100", "{answer:?}");
+    assert_eq!(house.standing(&caller, "100 requests").await, (0, 0));
+}
+
+#[tokio::test]
+async fn one_route_without_a_price_does_not_close_the_other() {
+    let yaml = "
+models:
+  gpt-4o-mini: {serve: [sim/nobody-knows, sim/gpt-4o-mini]}
+tiers:
+  anonymous: {models: [gpt-4o-mini], limits: [$1 per day per ip]}
+";
+    let house = Plot::new(yaml).build().await;
+    let answer = house.caller(None).post(CHAT, &capped(" Hi", false)).await;
+    assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+    assert_eq!(answer.header("x-tollgate-model"), "sim/gpt-4o-mini");
+}
+
+#[tokio::test]
+async fn a_field_that_is_a_tool_is_held_against_the_allowlist() {
+    let yaml = "
+guardrails: {tools: [search]}
+tiers:
+  anonymous: {models: [gpt-4o-mini], limits: [100 requests per minute per ip]}
+";
+    let house = House::new(yaml, Script::default()).await;
+    let mut body = capped(" Hi", false);
+    body["web_search_options"] = json!({});
+    let refused = house.caller(None).post(CHAT, &body).await;
+    assert_eq!((refused.status.as_u16(), &*refused.code()), (403, "tool_not_allowed"));
+    assert_eq!(house.provider.counters().seen, 0);
 }

@@ -92,7 +92,10 @@ impl Meter {
             None if matches!(rule, Rule::AtOnce { .. }) => Wait::Until(now.plus(AT_ONCE_WAIT)),
             None => {
                 let end = self.slots().wait(rule.most(), amount, now);
-                end.map_or(Wait::Never, |end| Wait::Until(end.min(rule.latest(now))))
+                let end = end.map(|end| end.min(rule.latest(now)));
+                // What counts for the whole life of a subject without an end never comes back.
+                let end = end.filter(|end| *end < Timestamp::MAX);
+                end.map_or(Wait::Never, Wait::Until)
             }
         }
     }

@@ -260,6 +260,23 @@ impl Limit {
         Some(Span::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)))
     }
 
+    /// Whether it counts callers, each by something that all of them have in the end.
+    pub fn counts_callers(&self) -> bool {
+        self.subjects.iter().any(|kind| match kind {
+            SubjectKind::Header(_)
+            | SubjectKind::Ip
+            | SubjectKind::Key
+            | SubjectKind::Org
+            | SubjectKind::Project
+            | SubjectKind::Session
+            | SubjectKind::Team
+            | SubjectKind::User => true,
+            SubjectKind::Model | SubjectKind::Path | SubjectKind::Provider | SubjectKind::Tier => {
+                false
+            }
+        })
+    }
+
     /// The length of the window, nominal for calendars. At once and total have none.
     pub fn window(&self) -> Option<Span> {
         match &self.measure {

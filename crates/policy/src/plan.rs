@@ -48,10 +48,8 @@ struct OutputBound {
     named: Option<Tokens>,
     /// The least and the most that may be decided.
     stretch: Stretch,
-    /// What the model would do on its own.
-    model_max: Option<Tokens>,
-    /// Whether any charge depends on it.
-    charged: bool,
+    /// Whether anybody relies on it: a limit that is enforced, or a guardrail.
+    binds: bool,
 }
 
 /// How a request ended, as far as the caller's meters care.
@@ -110,7 +108,8 @@ impl Options {
     /// The ways to serve the request, with what each would be charged.
     ///
     /// # Errors
-    /// A prompt over the guardrail, and something without a price under a money limit.
+    /// A prompt over the guardrail, and something without a price under a money limit, if that is
+    /// so on every route.
     pub fn plan(self, counts: Counts, now: Timestamp) -> Result<Plan, Refusal> {
         if let Some(most) = self.guardrails.max_input_tokens
             && counts.input > most
@@ -119,27 +118,35 @@ impl Options {
         }
         let output = self.output_bound();
         let context = Weighed { options: &self, counts, output, now };
-        let candidates = self
-            .model
-            .routes
-            .iter()
-            .map(|route| context.candidate(route))
-            .collect::<Result<_, _>>()?;
+        let (mut candidates, mut unusable) = (Vec::new(), None);
+        for route in &self.model.routes {
+            match context.candidate(route) {
+                Ok(candidate) => candidates.push(candidate),
+                // One route without a price does not close the others.
+                Err(refusal) => unusable = unusable.or(Some(refusal)),
+            }
+        }
+        if let Some(refusal) = unusable.filter(|_| candidates.is_empty()) {
+            return Err(refusal);
+        }
         let Self { policy, caller, ask, model, strip, .. } = self;
         Ok(Plan { policy, caller, ask, model, counts, strip, output, candidates })
     }
 
     fn output_bound(&self) -> OutputBound {
-        let charged = self.limits.iter().any(|bound| {
-            bound.limit.unit != Unit::InputTokens
-                && counts_tokens(bound.limit.unit, self.ask.endpoint)
-        });
+        let charges = |bound: &Arc<BoundLimit>| {
+            let unit = bound.limit.unit;
+            let enforced = !bound.limit.shadow && unit != Unit::InputTokens;
+            enforced && counts_tokens(unit, self.ask.endpoint)
+        };
+        let guarded = self.guardrails.max_output_tokens;
+        let binds = guarded.is_some() || self.limits.iter().any(charges);
         let model_max = self.model.routes.iter().filter_map(|route| route.max_output).min();
         if matches!(self.ask.endpoint, Endpoint::Embeddings | Endpoint::Moderations) {
             let stretch = Stretch { least: 0, most: 0 };
-            return OutputBound { named: None, stretch, model_max: None, charged: false };
+            return OutputBound { named: None, stretch, binds: false };
         }
-        let ceiling = self.guardrails.max_output_tokens.into_iter().chain(model_max).min();
+        let ceiling = guarded.into_iter().chain(model_max).min();
         let stretch = if let Some(cap) = self.ask.cap {
             let exact = ceiling.map_or(cap, |most| cap.min(most)).get();
             Stretch { least: exact, most: exact }
@@ -147,7 +154,7 @@ impl Options {
             let most = ceiling.unwrap_or(UNKNOWN_MODEL_OUTPUT).get();
             Stretch { least: self.policy.min_output.get().min(most), most }
         };
-        OutputBound { named: self.ask.cap, stretch, model_max, charged }
+        OutputBound { named: self.ask.cap, stretch, binds }
     }
 }
 
@@ -332,15 +339,28 @@ impl Plan {
         self.model.configured.then_some(&self.model.name)
     }
 
-    /// The output cap that was set or lowered once `output` tokens an answer were decided; nothing
-    /// where the request stays as the caller wrote it.
-    pub fn cap_set(&self, output: Tokens) -> Option<Tokens> {
-        match self.output.named {
-            Some(named) => (output < named).then_some(output),
-            // A model of unknown size is bounded by what is written, so it is always written.
-            None if self.output.model_max.is_none() => self.output.charged.then_some(output),
-            None => (Some(output) < self.output.model_max).then_some(output),
+    /// The output cap that was set or lowered for `candidate`, once `output` tokens an answer were
+    /// decided; nothing where the request stays as the caller wrote it.
+    pub fn cap_set(&self, candidate: &Candidate, output: Tokens) -> Option<Tokens> {
+        if !self.ask.endpoint.generates() {
+            return None;
         }
+        let is_below = match (self.output.named, candidate.deployment.max_output) {
+            (Some(named), _) => output < named,
+            (None, Some(most)) => output < most,
+            // What a model of unknown size is bounded by is what is written.
+            (None, None) => self.output.binds,
+        };
+        is_below.then_some(output)
+    }
+
+    /// Whether the caller's cap stands only in a field that `candidate` need not know.
+    fn hides_cap(&self, candidate: &Candidate) -> bool {
+        let field = cap_field(self.ask.endpoint, &candidate.deployment);
+        let named = |cap: &tollgate_wire::Cap| cap.value.is_some();
+        field == CapField::MaxTokens
+            && self.ask.caps.iter().any(named)
+            && !self.ask.caps.iter().any(|cap| named(cap) && cap.field == field)
     }
 
     /// Whether the gateway asks `candidate` for usage at the end of a stream of its own accord.
@@ -358,10 +378,9 @@ impl Plan {
         let ask = &self.ask;
         Edits {
             model: (*deployment.model != *ask.model).then_some(&*deployment.model),
-            cap: self.cap_set(output).map(|at_most| CapEdit {
-                at_most,
-                write: Some(cap_field(ask.endpoint, deployment)),
-            }),
+            cap: (self.hides_cap(candidate) || self.cap_set(candidate, output).is_some()).then(
+                || CapEdit { at_most: output, write: Some(cap_field(ask.endpoint, deployment)) },
+            ),
             ask_usage: self.asks_usage(candidate),
             drop_tools: self.strip.clone(),
         }

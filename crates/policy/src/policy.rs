@@ -83,6 +83,15 @@ pub(crate) struct Model {
     pub(crate) configured: bool,
 }
 
+impl Model {
+    /// One that stands for all of them, where it does not matter which.
+    pub(crate) fn any() -> Arc<Self> {
+        let name: Arc<str> = "any".into();
+        let subject = Subject::new(SubjectKind::Model, "", &name);
+        Arc::new(Self { name, subject, routes: Vec::new(), configured: false })
+    }
+}
+
 /// One model of one account.
 #[derive(Debug)]
 pub struct Deployment {

@@ -113,6 +113,7 @@ impl Refusal {
             param: param.map(str::to_owned),
             limited: None,
             retry_after: None,
+            jitter: Span::ZERO,
             request_id: request_id.clone(),
         };
         match self {
@@ -182,6 +183,7 @@ impl Limitation {
             message: self.message,
             param: None,
             retry_after: limited.retry_after,
+            jitter: Span::ZERO,
             limited: Some(limited),
             request_id,
         }
@@ -253,7 +255,7 @@ impl BoundLimit {
 
     /// Whether the meter comes back as a whole at an instant that can be named.
     pub fn resets(&self) -> bool {
-        self.limit.measure != Measure::AtOnce
+        !matches!(self.limit.measure, Measure::AtOnce | Measure::Total)
     }
 
     /// An amount of this limit's unit in JSON: a number, or for money a decimal string.
@@ -314,10 +316,13 @@ impl Telling<'_> {
         let limit = self.limit;
         let show = |amount| limit.limit.show_amount(amount);
         let name = limit.name_for_caller();
+        let is_too_large = self.short.asked > limit.limit.most();
         let advice = match self.wait() {
             Some(wait) => format!("Try again in {}.", in_words(wait)),
-            None => "Waiting does not help: send a shorter prompt, or ask for fewer output tokens."
+            None if is_too_large => "Waiting does not help: send a shorter prompt, or ask for \
+                                     fewer output tokens."
                 .to_owned(),
+            None => "It does not come back by waiting: ask the operator for more.".to_owned(),
         };
         if !limit.is_own() {
             return format!(
@@ -328,7 +333,7 @@ impl Telling<'_> {
         let whom = whom.unwrap_or_default();
         let most = show(limit.limit.most());
         let asked = show(self.short.asked);
-        if self.wait().is_none() {
+        if is_too_large {
             return format!(
                 "Limit \"{name}\" can never admit this request{whom}: it needs {asked}, and the \
                  limit is {most}. {advice}"

@@ -7,7 +7,7 @@ use tollgate_units::{Amount, Timestamp};
 use tollgate_wire::Endpoint;
 
 use crate::plan::{Candidate, Request};
-use crate::policy::{BoundLimit, Policy};
+use crate::policy::{BoundLimit, Model, Policy};
 use crate::principal::{Caller, Subject};
 use crate::{SubjectKind, Unit};
 
@@ -48,11 +48,13 @@ impl Policy {
     /// The meters of one limit for one caller: one, or one for each model or path it divides among.
     fn meters_of(&self, caller: &Caller, bound: &Arc<BoundLimit>, now: Timestamp) -> Vec<Watched> {
         let divides_by = |kind: &SubjectKind| bound.limit.subjects.contains(kind);
-        let mut models: Vec<_> =
-            self.models_for(caller).into_iter().filter_map(|name| self.model(name)).collect();
-        if !divides_by(&SubjectKind::Model) && !divides_by(&SubjectKind::Provider) {
-            models.truncate(1);
-        }
+        let models: Vec<_> =
+            if divides_by(&SubjectKind::Model) || divides_by(&SubjectKind::Provider) {
+                self.models_for(caller).into_iter().filter_map(|name| self.model(name)).collect()
+            } else {
+                // Whichever it is: none of it is in the meter.
+                vec![Model::any()]
+            };
         let endpoints: &[Endpoint] = if divides_by(&SubjectKind::Path) {
             &Endpoint::ALL
         } else {

@@ -8,8 +8,8 @@ use tollgate_limits::Denied;
 pub enum Next {
     /// Every candidate failed upstream, or none is left after the last failure.
     Failed,
-    /// The limits refused: what the first candidate was told.
-    Refuse(Denied),
+    /// The limits refused: which candidate would have room first, and what it was told.
+    Refuse(usize, Denied),
     /// Try the candidate at this position.
     Try(usize),
 }
@@ -19,7 +19,7 @@ pub enum Next {
 pub struct Search {
     at: usize,
     count: usize,
-    denied: Option<Denied>,
+    denied: Option<(usize, Denied)>,
     failed: bool,
 }
 
@@ -36,14 +36,17 @@ impl Search {
             return Next::Try(self.at);
         }
         match self.denied.take() {
-            Some(denied) if !self.failed => Next::Refuse(denied),
+            Some((at, denied)) if !self.failed => Next::Refuse(at, denied),
             Some(_) | None => Next::Failed,
         }
     }
 
-    /// The limits refused the candidate that was tried.
+    /// The limits refused the candidate that was tried. The shortest wait is the one that is told:
+    /// any candidate will do.
     pub fn denied(&mut self, denied: Denied) {
-        self.denied.get_or_insert(denied);
+        if self.denied.as_ref().is_none_or(|(_, told)| denied.wait() < told.wait()) {
+            self.denied = Some((self.at, denied));
+        }
         self.at += 1;
     }
 
@@ -56,20 +59,33 @@ impl Search {
 
 #[cfg(test)]
 mod tests {
+    use tollgate_limits::{Short, Wait};
+    use tollgate_units::{Amount, Timestamp};
+
     use super::*;
 
-    fn denied() -> Denied {
-        Denied { short: Vec::new(), standings: Vec::new() }
+    fn denied(wait: Wait) -> Denied {
+        let short = Short { charge: 0, wait, asked: Amount::ONE };
+        Denied { short: vec![short], standings: Vec::new() }
     }
 
     #[test]
-    fn candidates_are_tried_in_order_and_the_first_refusal_is_told() {
-        let mut search = Search::new(2);
-        assert!(matches!(search.step(), Next::Try(0)));
-        search.denied(denied());
-        assert!(matches!(search.step(), Next::Try(1)));
-        search.denied(denied());
-        assert!(matches!(search.step(), Next::Refuse(_)));
+    fn candidates_are_tried_in_order_and_the_shortest_wait_is_told() {
+        let at = |millis| Wait::Until(Timestamp::from_millis(millis));
+        let table = [
+            (vec![Wait::Never], 0),
+            (vec![Wait::Never, at(9)], 1),
+            (vec![at(5), at(9), Wait::Never], 0),
+            (vec![at(9), at(5), at(5)], 1),
+        ];
+        for (waits, told) in table {
+            let mut search = Search::new(waits.len());
+            for (number, wait) in waits.iter().enumerate() {
+                assert!(matches!(search.step(), Next::Try(at) if at == number));
+                search.denied(denied(*wait));
+            }
+            assert!(matches!(search.step(), Next::Refuse(at, _) if at == told), "{waits:?}");
+        }
     }
 
     #[test]
@@ -77,7 +93,7 @@ mod tests {
         let mut search = Search::new(2);
         search.failed();
         assert!(matches!(search.step(), Next::Try(1)));
-        search.denied(denied());
+        search.denied(denied(Wait::Never));
         assert!(matches!(search.step(), Next::Failed));
     }
 

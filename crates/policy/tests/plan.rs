@@ -117,7 +117,11 @@ fn what_is_asked_of_each_limit_follows_its_unit() {
     let free = plan(&policy, caller(), "").unwrap();
     let stretch = free.candidates()[0].charges().stretch();
     assert_eq!((stretch.least, stretch.most), (16, 4096), "a model of unknown size");
-    assert_eq!(free.cap_set(Tokens::new(4096)), Some(Tokens::new(4096)), "is always bounded");
+    assert_eq!(
+        free.cap_set(&free.candidates()[0], Tokens::new(4096)),
+        Some(Tokens::new(4096)),
+        "is always bounded"
+    );
 }
 
 #[test]

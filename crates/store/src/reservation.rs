@@ -68,6 +68,11 @@ impl Reservation {
             None => Settlement { kind: SettlementKind::Exact, debt: Vec::new() },
         }
     }
+
+    /// Nothing was used: everything that still can comes back, and no request is counted.
+    pub fn void(mut self) {
+        self.known = None;
+    }
 }
 
 impl Drop for Reservation {

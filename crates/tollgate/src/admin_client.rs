@@ -17,7 +17,7 @@ pub(crate) fn ask(
     reach: &Reach,
     method: &Method,
     path: &str,
-    body: Option<&Value>,
+    body: Option<String>,
 ) -> Result<Value, Complaint> {
     let (base, token) = find(reach)?;
     let request = Request::builder()
@@ -25,7 +25,7 @@ pub(crate) fn ask(
         .uri(format!("{}{path}", base.trim_end_matches('/')))
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default())))
+        .body(Full::new(Bytes::from(body.unwrap_or_default())))
         .map_err(|error| format!("{base} is not an address: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
@@ -56,7 +56,7 @@ fn find(reach: &Reach) -> Result<(String, String), Complaint> {
     if let (Some(base), Some(token)) = (&reach.admin, &given) {
         return Ok((base.clone(), token.clone()));
     }
-    let config = crate::serve::configuration(Some(&reach.config))?;
+    let config = crate::serve::configuration_for_reach(&reach.config)?;
     let base = reach.admin.clone().unwrap_or_else(|| format!("http://{}", config.admin));
     let token = given.or_else(|| crate::wiring::configured_token(&config));
     let token = token.or_else(|| kept(&token_file(&config.data)));

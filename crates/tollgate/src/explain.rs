@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use http::Method;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::limits::text;
 use crate::{Complaint, Reach, admin_client, terminal};
@@ -15,7 +17,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME")]
     key: Option<String>,
     /// The model, for a short question.
-    #[arg(long, required_unless_present = "file")]
+    #[arg(long, required_unless_present = "file", conflicts_with = "file")]
     model: Option<String>,
     /// The request itself, as JSON.
     #[arg(long, value_name = "FILE")]
@@ -31,24 +33,34 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
     let request = arguments.file.as_ref().map(|file| {
         let text = std::fs::read_to_string(file);
         let text = text.map_err(|error| format!("{}: {error}", file.display()))?;
-        let request: Value = serde_json::from_str(&text)
-            .map_err(|error| format!("{} is not JSON: {error}", file.display()))?;
-        Ok::<_, Complaint>(request)
+        // As it is, to the last byte: what two readers could read differently is what is asked.
+        RawValue::from_string(text)
+            .map_err(|error| format!("{} is not JSON: {error}", file.display()))
     });
-    let question = json!({
-        "key": arguments.key,
-        "model": arguments.model,
-        "path": arguments.path,
-        "request": request.transpose()?,
-    });
+    let question = Question {
+        key: arguments.key.as_deref(),
+        model: arguments.model.as_deref(),
+        path: &arguments.path,
+        request: request.transpose()?,
+    };
+    let question = serde_json::to_string(&question).map_err(|error| error.to_string())?;
     let reach = &arguments.reach;
-    let answer = admin_client::ask(reach, &Method::POST, "/api/v1/explain", Some(&question))?;
+    let answer = admin_client::ask(reach, &Method::POST, "/api/v1/explain", Some(question))?;
     if reach.json {
         terminal::say(&answer.to_string());
     } else {
         terminal::say(&in_words(&answer));
     }
     Ok(())
+}
+
+/// What the admin plane is asked.
+#[derive(Serialize)]
+struct Question<'a> {
+    key: Option<&'a str>,
+    model: Option<&'a str>,
+    path: &'a str,
+    request: Option<Box<RawValue>>,
 }
 
 fn in_words(answer: &Value) -> String {

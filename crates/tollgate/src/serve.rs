@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tollgate_config::Config;
+use tollgate_config::{Config, Source};
 use tollgate_gateway::telemetry::{Metrics, StoreOp};
 use tollgate_store::JournalEvent;
 use tracing_appender::non_blocking::WorkerGuard;
@@ -47,6 +47,11 @@ enum LogFormat {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
     let _written_at_the_end = log_to_stderr(arguments.log);
     let config = configuration(arguments.config.as_deref())?;
+    if let Source::BuiltIn { ignored } = &config.source {
+        for name in ignored {
+            tracing::warn!("{name} is set, and its provider is not served by this version");
+        }
+    }
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = arguments.threads {
         builder.worker_threads(threads.max(1));
@@ -75,6 +80,17 @@ async fn stopped(running: Running, patience: Duration) -> Result<(), Complaint> 
     }
     tracing::info!("stopped; everything is written down");
     Ok(())
+}
+
+/// The configuration as far as it says where the admin plane is. The shell that asks need not know
+/// the secrets of the gateway: whatever is not in its environment stands for itself.
+pub(crate) fn configuration_for_reach(file: &Path) -> Result<Config, Complaint> {
+    if !file.exists() {
+        return configuration(Some(file));
+    }
+    let lenient =
+        |name: &str| environment(name).or_else(|| Some(format!("${{{name}}} is not set")));
+    tollgate_config::load(file, &lenient).map_err(|wrong| wrong.to_string())
 }
 
 /// The configuration to serve: the named file, else the usual one, else what the environment gives.

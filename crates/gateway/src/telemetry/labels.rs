@@ -209,6 +209,12 @@ pub(super) struct CostLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct RetryLabels {
+    pub(super) provider: Name,
+    pub(super) outcome: Outcome,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct SavedLabels {
     pub(super) reason: &'static str,
 }

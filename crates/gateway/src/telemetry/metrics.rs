@@ -31,7 +31,7 @@ use tollgate_wire::Usage;
 
 use super::labels::{
     CostLabels, Direction, Ending, EndingLabels, EstimateLabels, Kind, Name, OpLabels, Outcome,
-    RefusalLabels, RequestLabels, Route, SavedLabels, StoreOp, TokenLabels,
+    RefusalLabels, RequestLabels, RetryLabels, Route, SavedLabels, StoreOp, TokenLabels,
 };
 
 /// What [`Metrics::render`] writes.
@@ -136,6 +136,12 @@ impl Metrics {
     pub fn refused(&self, unit: &'static str, tier: &Name, reason: &'static str) {
         let labels = RefusalLabels { unit, tier: tier.clone(), reason };
         self.families.refusals.get_or_create(&labels).inc();
+    }
+
+    /// A request went to `provider` after another one had failed, and came to this there.
+    pub fn retried(&self, provider: &Name, outcome: Outcome) {
+        let labels = RetryLabels { provider: provider.clone(), outcome };
+        self.families.retries.get_or_create(&labels).inc();
     }
 
     /// What a refusal saved the operator.
@@ -277,6 +283,7 @@ struct OutputCounters {
 struct Families {
     requests: Family<RequestLabels, Counter>,
     refusals: Family<RefusalLabels, Counter>,
+    retries: Family<RetryLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
     cost: Family<CostLabels, Dollars>,
     saved: Family<SavedLabels, Dollars>,
@@ -294,6 +301,7 @@ impl Families {
         Self {
             requests: registered(reg, "requests", "Requests that ended", Family::default()),
             refusals: registered(reg, "refusals", "Requests refused", Family::default()),
+            retries: registered(reg, "retries", "Requests sent again", Family::default()),
             tokens: registered(reg, "tokens", "Tokens used", Family::default()),
             cost: registered(reg, "cost_usd", "Cost in US dollars", Family::default()),
             saved: registered(reg, "saved_usd", "Dollars that refusals saved", Family::default()),

@@ -25,20 +25,20 @@ pub(super) struct Outbound {
     begun: Arc<AtomicBool>,
 }
 
-/// Whether a request is on its way.
-#[derive(Debug)]
-pub(super) struct Going(Arc<AtomicBool>);
+/// Whether a request is on its way. Clones tell of the same request.
+#[derive(Clone, Debug, Default)]
+pub struct Going(Arc<AtomicBool>);
 
 impl Outbound {
-    pub(super) fn new(body: Bytes) -> (Self, Going) {
-        let begun = Arc::new(AtomicBool::new(false));
-        (Self { rest: body, begun: Arc::clone(&begun) }, Going(begun))
+    /// `body`, which tells `going` when it is asked for.
+    pub(super) fn new(body: Bytes, going: &Going) -> Self {
+        Self { rest: body, begun: Arc::clone(&going.0) }
     }
 }
 
 impl Going {
     /// Whether the provider can have seen something of it.
-    pub(super) fn has_begun(&self) -> bool {
+    pub fn has_begun(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }

@@ -29,8 +29,12 @@ fn upstreams(addr: SocketAddr, timeouts: Timeouts) -> Upstreams {
     Upstreams::new(&[account(format!("http://{addr}/v1/"))], timeouts).unwrap()
 }
 
+fn posting<'a>(path: &'a str, headers: HeaderMap, going: &'a Going) -> Post<'a> {
+    Post { path, headers, body: Bytes::from_static(b"{}"), going }
+}
+
 async fn post(upstreams: &Upstreams) -> Result<Response<Incoming>, SendError> {
-    upstreams.send(0, "/chat/completions", HeaderMap::new(), Bytes::from_static(b"{}")).await
+    upstreams.send(0, posting("/chat/completions", HeaderMap::new(), &Going::default())).await
 }
 
 /// Reads one request whose body is `{}`.
@@ -55,7 +59,7 @@ async fn a_request_goes_beneath_the_base_url_with_the_accounts_key() {
     let upstreams = upstreams(addr, PATIENT);
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer callers-own"));
-    let answer = upstreams.send(0, "/chat/completions", headers, Bytes::from_static(b"{}")).await;
+    let answer = upstreams.send(0, posting("/chat/completions", headers, &Going::default())).await;
     assert_eq!(answer.unwrap().collect().await.unwrap().to_bytes(), "ok");
     let seen = provider.await.unwrap();
     assert!(seen.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{seen}");
@@ -77,7 +81,7 @@ async fn an_account_without_a_key_sends_none_and_never_the_callers() {
     let upstreams = Upstreams::new(&[keyless], PATIENT).unwrap();
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer callers-own"));
-    upstreams.send(0, "/embeddings", headers, Bytes::from_static(b"{}")).await.unwrap();
+    upstreams.send(0, posting("/embeddings", headers, &Going::default())).await.unwrap();
     let seen = provider.await.unwrap();
     assert!(seen.starts_with("POST /embeddings HTTP/1.1\r\n"), "{seen}");
     assert!(!seen.contains("authorization"), "{seen}");
