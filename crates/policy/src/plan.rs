@@ -114,7 +114,8 @@ impl Options {
         if let Some(most) = self.guardrails.max_input_tokens
             && counts.input > most
         {
-            return Err(Refusal::InputTooLong { counted: counts.input, most });
+            let field = self.ask.endpoint.input();
+            return Err(Refusal::InputTooLong { counted: counts.input, most, field });
         }
         let output = self.output_bound();
         let context = Weighed { options: &self, counts, output, now };

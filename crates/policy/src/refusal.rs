@@ -6,8 +6,9 @@
 
 use tollgate_limits::{Denied, Short, Standing, Wait};
 use tollgate_units::{Amount, NanoUsd, Span, Timestamp, Tokens};
-use tollgate_wire::{Limited, Malformed, MalformedKind, Notice, NoticeKind};
+use tollgate_wire::{Limited, Malformed, Notice, NoticeKind};
 
+use crate::limit::grouped;
 use crate::plan::{Candidate, Plan, Request};
 use crate::policy::BoundLimit;
 use crate::{Measure, SubjectKind, Unit};
@@ -19,6 +20,8 @@ pub enum Refusal {
     Credential,
     /// The prompt is over `max_input_tokens`.
     InputTooLong {
+        /// The field that carries the prompt.
+        field: &'static str,
         /// What was counted.
         counted: Tokens,
         /// What is allowed.
@@ -124,23 +127,19 @@ impl Refusal {
                     .to_owned(),
                 None,
             ),
-            Self::InputTooLong { counted, most } => plain(
+            Self::InputTooLong { counted, most, field } => plain(
                 NoticeKind::ContextLength,
                 format!(
                     "The prompt has {} tokens; at most {} are allowed here. Shorten it.",
                     grouped(counted.get()),
                     grouped(most.get())
                 ),
-                Some("messages"),
+                Some(field),
             ),
             Self::Limited(limitation) => limitation.notice(request_id, jitter),
             Self::Malformed(malformed) => {
-                let kind = match malformed.kind {
-                    MalformedKind::Invalid | MalformedKind::Unsupported => {
-                        NoticeKind::InvalidRequest
-                    }
-                };
-                plain(kind, malformed.message, malformed.param.as_deref())
+                let param = malformed.param.as_deref();
+                plain(NoticeKind::InvalidRequest, malformed.message, param)
             }
             Self::ModelNotAllowed { model, allowed } => plain(
                 NoticeKind::ModelNotAllowed,
@@ -409,19 +408,6 @@ pub fn in_words(span: Span) -> String {
         (0, _, _) => two(hours, "h", minutes, "min"),
         (_, _, _) => two(days, "d", hours, "h"),
     }
-}
-
-/// A number with its thousands apart: `12,800`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 fn choice(allowed: &[String]) -> String {

@@ -71,7 +71,7 @@ impl Endpoint {
     }
 
     /// The field that carries the input.
-    const fn input(self) -> &'static str {
+    pub const fn input(self) -> &'static str {
         match self {
             Self::ChatCompletions => "messages",
             Self::Completions => "prompt",
