@@ -13,6 +13,7 @@ use tollgate_wire::Endpoint;
 
 use crate::gate::Gateway;
 use crate::models::{Row, rows, shown};
+use crate::scales::Busy;
 
 /// What would happen to a request.
 #[derive(Debug, Default, Serialize)]
@@ -81,20 +82,22 @@ impl Gateway {
             refusal: Some(refusal.notice(String::new(), Span::ZERO).message),
             ..Explanation::default()
         };
+        let busy = || Explanation {
+            refusal: Some("Too many long prompts are being read. Try again.".to_owned()),
+            tier: tier.clone(),
+            ..Explanation::default()
+        };
         let ask = match self.scales.read(endpoint, body).await {
-            Ok(ask) => ask,
-            Err(malformed) => return Some(told(Refusal::Malformed(malformed))),
+            Ok(Ok(ask)) => ask,
+            Ok(Err(malformed)) => return Some(told(Refusal::Malformed(malformed))),
+            Err(Busy) => return Some(busy()),
         };
         let options = match self.policy.consider(caller, ask) {
             Ok(options) => options,
             Err(refusal) => return Some(told(refusal)),
         };
         let Ok(weight) = self.scales.weigh(&options, body).await else {
-            return Some(Explanation {
-                refusal: Some("Too many long prompts are being counted. Try again.".to_owned()),
-                tier,
-                ..Explanation::default()
-            });
+            return Some(busy());
         };
         let now = self.clock().now();
         Some(match options.plan(weight.counts, now) {

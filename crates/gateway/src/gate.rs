@@ -14,6 +14,7 @@ use tollgate_wire::{Endpoint, Notice, NoticeKind};
 use crate::answer::{self, Outgoing, json, render};
 use crate::crew::Crew;
 use crate::identify::{self, Inbound};
+use crate::room::Room;
 use crate::saved::Saved;
 use crate::scales::Scales;
 use crate::server::Draining;
@@ -66,6 +67,7 @@ pub struct Gateway {
     pub(crate) upstreams: Upstreams,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) scales: Scales,
+    pub(crate) room: Room,
     pub(crate) saved: Saved,
     pub(crate) sums: Sums,
     pub(crate) bounds: Bounds,
@@ -84,6 +86,7 @@ impl Gateway {
             upstreams: parts.upstreams,
             metrics: parts.metrics,
             scales: Scales::new(parts.crew),
+            room: Room::default(),
             saved: Saved::default(),
             sums: Sums::default(),
             bounds: parts.bounds,

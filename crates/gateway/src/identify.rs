@@ -143,11 +143,11 @@ fn has_key(query: &str) -> bool {
 /// Why a request must not be answered although its sender may be known: a page of another origin
 /// sent it through somebody's browser, or a name that was made to point at loopback.
 pub fn foreign(headers: &HeaderMap, uri: &Uri, loopback: bool) -> Option<String> {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .or_else(|| uri.authority().map(http::uri::Authority::as_str))
-        .unwrap_or_default();
+    // In a request's absolute form the target says the host, whatever the header says (RFC 9112,
+    // 3.2.2).
+    let host = uri.authority().map(http::uri::Authority::as_str);
+    let host = host.or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok()));
+    let host = host.unwrap_or_default();
     if loopback && !is_loopback(host) {
         return Some(format!(
             "This gateway listens on loopback and answers to localhost, not to \"{host}\"."
@@ -236,6 +236,10 @@ mod tests {
         {
             assert!(!check(evil, None, true), "{evil}");
         }
+        let mut map = HeaderMap::new();
+        map.insert(header::HOST, HeaderValue::from_static("127.0.0.1"));
+        let target = Uri::from_static("http://evil.example/v1/models");
+        assert!(foreign(&map, &target, true).is_some(), "the target says the host");
         assert!(check("gate.example", None, false));
         assert!(check("gate.example", Some("https://gate.example"), false));
         assert!(!check("gate.example", Some("https://evil.example"), false));

@@ -19,6 +19,7 @@ mod pipeline;
 mod read;
 mod relay;
 mod respond;
+mod room;
 mod saved;
 mod scales;
 mod send;

@@ -11,12 +11,16 @@ use tollgate_wire::{Ask, Endpoint, Malformed, Notice, NoticeKind};
 
 use crate::gate::{Bounds, Gateway};
 use crate::identify::Inbound;
+use crate::room::{Full, Share};
+use crate::scales::Busy;
+use crate::stopped::busy;
 
 /// A request that was read: its body, and what of it matters here.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) ask: Ask,
     pub(crate) body: Bytes,
+    _share: Share,
 }
 
 /// Why a request could not be read.
@@ -26,6 +30,8 @@ pub(crate) enum Unread {
     Malformed(Malformed),
     /// HTTP itself forbids it.
     Refused(NoticeKind, String),
+    /// There is more to read than the gateway can.
+    Busy,
 }
 
 impl Unread {
@@ -34,6 +40,7 @@ impl Unread {
             Self::Malformed(malformed) => tollgate_policy::Refusal::Malformed(malformed)
                 .notice(inbound.request_id.clone(), Span::ZERO),
             Self::Refused(kind, message) => inbound.notice(kind, message),
+            Self::Busy => busy(inbound),
         }
     }
 }
@@ -47,13 +54,15 @@ pub(crate) async fn read(
 ) -> Result<Asked, Unread> {
     acceptable(&inbound.parts.headers)?;
     let patience = Duration::from_millis(gate.bounds.body.as_millis());
-    let Ok(body) = tokio::time::timeout(patience, collect(body, &gate.bounds)).await else {
+    let mut share = gate.room.share();
+    let collected = collect(body, &gate.bounds, &mut share);
+    let Ok(body) = tokio::time::timeout(patience, collected).await else {
         let message = format!("The body did not arrive within {} s.", patience.as_secs());
         return Err(Unread::Refused(NoticeKind::InvalidRequest, message));
     };
     let body = body?;
-    let ask = gate.scales.read(endpoint, &body).await.map_err(Unread::Malformed)?;
-    Ok(Asked { ask, body })
+    let ask = gate.scales.read(endpoint, &body).await.map_err(|Busy| Unread::Busy)?;
+    Ok(Asked { ask: ask.map_err(Unread::Malformed)?, body, _share: share })
 }
 
 /// JSON, as it is: no page can send it unasked, and what is compressed cannot be counted.
@@ -66,13 +75,21 @@ fn acceptable(headers: &HeaderMap) -> Result<(), Unread> {
             "The body must be application/json; this one says \"{essence}\"."
         ));
     }
+    let foreign = |parameter: &str| {
+        let (name, value) = parameter.split_once('=').unwrap_or_default();
+        let value = value.trim().trim_matches('"');
+        name.trim().eq_ignore_ascii_case("charset") && !value.eq_ignore_ascii_case("utf-8")
+    };
+    if kind.unwrap_or_default().split(';').skip(1).any(foreign) {
+        return unsupported("The body must be in UTF-8, and say no other charset.".to_owned());
+    }
     if headers.contains_key(header::CONTENT_ENCODING) {
         return unsupported("The body must not be compressed: send it as it is.".to_owned());
     }
     Ok(())
 }
 
-async fn collect(mut body: Incoming, bounds: &Bounds) -> Result<Bytes, Unread> {
+async fn collect(mut body: Incoming, bounds: &Bounds, share: &mut Share) -> Result<Bytes, Unread> {
     let most = bounds.body_bytes_max;
     let too_large = || {
         let message = format!("The body is over {most} bytes, the most that is taken here.");
@@ -96,6 +113,7 @@ async fn collect(mut body: Incoming, bounds: &Bounds) -> Result<Bytes, Unread> {
         if length > most {
             return Err(too_large());
         }
+        share.grow(data.len()).map_err(|Full| Unread::Busy)?;
         // Nearly every body comes in one piece, and is not copied.
         if first.is_empty() && rest.is_empty() {
             first = data;

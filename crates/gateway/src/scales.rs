@@ -47,13 +47,24 @@ impl Scales {
     }
 
     /// What is asked in `body`.
-    pub(crate) async fn read(&self, endpoint: Endpoint, body: &Bytes) -> Result<Ask, Malformed> {
+    ///
+    /// # Errors
+    /// The crew has too much to do; inside, what is wrong with the body.
+    pub(crate) async fn read(
+        &self,
+        endpoint: Endpoint,
+        body: &Bytes,
+    ) -> Result<Result<Ask, Malformed>, Busy> {
         if body.len() <= READ_HERE {
-            return tollgate_wire::read(endpoint, body);
+            return Ok(tollgate_wire::read(endpoint, body));
         }
         let owned = body.clone();
-        let there = self.crew.run(move || tollgate_wire::read(endpoint, &owned)).await;
-        there.unwrap_or_else(|_| tollgate_wire::read(endpoint, body))
+        let there = self.crew.run(body.len(), move || tollgate_wire::read(endpoint, &owned)).await;
+        // Whatever a reader could panic about, it would here too, and end one request.
+        there.or_else(|error| match error {
+            CrewError::Busy => Err(Busy),
+            CrewError::Panicked => Ok(tollgate_wire::read(endpoint, body)),
+        })
     }
 
     /// The tokens of the prompt, as well counted as the limits on this request need.
@@ -81,7 +92,8 @@ impl Scales {
             return Ok(count(model, body, prompt, ratio));
         }
         let (owned, theirs, name) = (body.clone(), prompt.clone(), model.to_owned());
-        let there = self.crew.run(move || count(&name, &owned, &theirs, ratio)).await;
+        let bytes = usize::try_from(prompt.bytes).unwrap_or(usize::MAX);
+        let there = self.crew.run(bytes, move || count(&name, &owned, &theirs, ratio)).await;
         match there {
             Ok(weight) => Ok(weight),
             // Many at once while the vocabulary is unpacked: they wait for it, but are not refused.

@@ -90,9 +90,11 @@ impl Stopped {
         match self {
             Self::Unknown(unknown) => refuse(gate, inbound, unknown),
             Self::Unread(caller, unread) => {
-                let response = render(&unread.notice(inbound));
+                let is_busy = matches!(unread, Unread::Busy);
+                let reason = if is_busy { "overloaded" } else { "malformed" };
+                let response = render(&gate.told(unread.notice(inbound)));
                 let known = Known { caller, model: None };
-                refused(gate, inbound, Some(&known), ("none", "malformed"), response)
+                refused(gate, inbound, Some(&known), ("none", reason), response)
             }
             Self::Refused(known, refusal) => disallowed(gate, inbound, &known, refusal),
             Self::Unplanned(stopped) => {
@@ -111,9 +113,7 @@ impl Stopped {
                 response
             }
             Self::Busy(known) => {
-                let mut notice = inbound.notice(NoticeKind::Overloaded, BUSY.to_owned());
-                notice.retry_after = Some(BUSY_RETRY);
-                let response = render(&gate.told(notice));
+                let response = render(&gate.told(busy(inbound)));
                 refused(gate, inbound, Some(&known), ("none", "overloaded"), response)
             }
         }
@@ -127,7 +127,14 @@ pub(crate) fn turn_away(gate: &Gateway, inbound: &Inbound, notice: Notice) -> Re
     refused(gate, inbound, None, ("none", reason), render(&gate.told(notice)))
 }
 
-const BUSY: &str = "This gateway has more long prompts to count than it can. Try again.";
+/// What is told while the gateway has more work than it can take.
+pub(crate) fn busy(inbound: &Inbound) -> Notice {
+    let mut notice = inbound.notice(NoticeKind::Overloaded, BUSY.to_owned());
+    notice.retry_after = Some(BUSY_RETRY);
+    notice
+}
+
+const BUSY: &str = "This gateway has more long prompts to read than it can. Try again.";
 const BUSY_RETRY: Span = Span::from_secs(1);
 
 /// Refuses a request whose sender is not known.

@@ -344,7 +344,7 @@ impl Telling<'_> {
             Measure::Bucket { .. } => "of the burst".to_owned(),
             Measure::Calendar { .. } | Measure::Fixed { .. } => "in this window".to_owned(),
             Measure::Sliding { window } => {
-                format!("in the last {}", in_words(*window).trim_start_matches("1 "))
+                format!("in the last {}", window_in_words(*window))
             }
             Measure::Total => "in all".to_owned(),
         };
@@ -389,6 +389,13 @@ impl Telling<'_> {
 }
 
 const DAY: Span = Span::from_secs(24 * 60 * 60);
+
+/// A window as people say it: `minute`, `5 min`.
+fn window_in_words(window: Span) -> String {
+    let whole = [(1, "second"), (60, "minute"), (3600, "hour"), (86_400, "day")];
+    let unit = whole.iter().find(|(secs, _)| Span::from_secs(*secs) == window);
+    unit.map_or_else(|| in_words(window), |(_, unit)| (*unit).to_owned())
+}
 
 /// A length of time as people say it, in its two largest units, rounded up.
 pub fn in_words(span: Span) -> String {

@@ -25,7 +25,8 @@ pub(crate) struct Arguments {
     /// are in the environment are served on loopback under a small built-in policy.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How long running answers may go on after SIGTERM or Ctrl-C, in seconds.
+    /// How long running answers may go on after SIGTERM or Ctrl-C, in seconds. A second more is
+    /// left for their last bytes.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain: u64,
     /// How the log is written.
@@ -89,7 +90,7 @@ pub(crate) fn configuration_for_reach(file: &Path) -> Result<Config, Complaint> 
         return configuration(Some(file));
     }
     let lenient =
-        |name: &str| environment(name).or_else(|| Some(format!("${{{name}}} is not set")));
+        |name: &str| environment(name).or_else(|| Some(format!("not-in-this-environment:{name}")));
     tollgate_config::load(file, &lenient).map_err(|wrong| wrong.to_string())
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tollgate_admin::{Admin, TOKEN_BYTES, Token};
 use tollgate_config::{Config, Data};
 use tollgate_gateway::crew::Crew;
@@ -45,8 +45,8 @@ pub(crate) async fn start(config: Config) -> Result<Running, Complaint> {
     let (draining, tasks) = (Draining::new(), Tasks::new());
     let metrics = Arc::new(Metrics::new());
     let meters = open(&config.data, &metrics)?;
-    let listener = bind("listen", config.listen).await?;
-    let admin_listener = bind("admin", config.admin).await?;
+    let listener = bind("listen", config.listen)?;
+    let admin_listener = bind("admin", config.admin)?;
     let (listen, admin) = (address(&listener)?, address(&admin_listener)?);
     let token = admin_token(&config)?;
     let tls = match &config.tls {
@@ -115,14 +115,24 @@ fn open(data: &Data, metrics: &Arc<Metrics>) -> Result<Arc<Memory>, Complaint> {
     let Data::File(path) = data else {
         return Ok(Memory::new(Clock::system()));
     };
+    if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        tracing::warn!(file = %path.display(), "the data file is empty: all counts from zero");
+    }
     let metrics = metrics.clone();
     let report = move |event| crate::serve::report(&metrics, event);
     Memory::open(path, Clock::system(), report)
         .map_err(|error| format!("data: {}: {error}", path.display()))
 }
 
-async fn bind(which: &str, to: SocketAddr) -> Result<TcpListener, Complaint> {
-    TcpListener::bind(to).await.map_err(|error| format!("{which}: {to}: {error}"))
+fn bind(which: &str, to: SocketAddr) -> Result<TcpListener, Complaint> {
+    let listen = || {
+        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(to)?;
+        // A crowd that arrives at once must not be sent away by the system to try a second later.
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error: std::io::Error| format!("{which}: {to}: {error}"))
 }
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, Complaint> {
@@ -201,4 +211,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// For what is on its way to callers when the patience is over.
 const LAST_BYTES: Duration = Duration::from_secs(1);
 const CONNECT: Duration = Duration::from_secs(5);
+/// Connections that the system has accepted and the gateway not yet.
+const BACKLOG: u32 = 4096;
 const CREW_BACKLOG_MAX: NonZeroUsize = NonZeroUsize::new(64).unwrap();

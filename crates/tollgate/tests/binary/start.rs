@@ -1,8 +1,10 @@
 //! What the gateway does not start with, and what it says then.
 
+use std::process::Command;
+
 use tollgate_sim::{Provider, Script};
 
-use crate::house::{Directory, day};
+use crate::house::{BINARY, Directory, day};
 
 async fn house() -> Directory {
     let provider = Provider::start(Script::default()).await.unwrap();
@@ -55,4 +57,25 @@ async fn an_address_that_is_taken_is_named() {
     let (code, said) = directory.fails().await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains(&format!("listen: {address}")), "{said}");
+}
+
+#[test]
+fn who_asks_a_gateway_need_not_know_its_secrets() {
+    let directory = Directory::new();
+    // Nothing listens on port 1, so what is asked is not answered; but it is asked.
+    let config = "admin: 127.0.0.1:1
+admin_token: \"${NOR_HERE}\"
+providers: {openai: {api_key: \"${NOT_HERE}\"}}
+models: {gpt-4o-mini: {serve: [openai/gpt-4o-mini]}}
+tiers: {free: {models: [gpt-4o-mini], limits: [20 requests per minute]}}
+keys: [{name: web, secret: \"${NOT_HERE_EITHER}\", tier: free}]
+";
+    std::fs::write(directory.config(), config).unwrap();
+    for question in [&["limits"][..], &["explain", "--key", "web", "--model", "gpt-4o-mini"]] {
+        let mut asking = Command::new(BINARY);
+        asking.args(question).arg("--config").arg(directory.config());
+        let said = asking.env_clear().output().unwrap();
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(said.contains("no gateway answers at http://127.0.0.1:1"), "{said}");
+    }
 }
