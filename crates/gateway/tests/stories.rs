@@ -178,6 +178,29 @@ async fn every_answer_says_where_its_caller_stands() {
 }
 
 #[tokio::test]
+async fn a_charset_that_the_provider_could_believe_is_refused() {
+    let house = House::new(POLICY, Script::default()).await;
+    let body = capped(" Hi", false).to_string();
+    for (kind, status) in [
+        ("application/json", 200),
+        ("application/json; charset=UTF-8", 200),
+        ("application/json; charset=utf-16", 415),
+        ("text/plain", 415),
+    ] {
+        let head = format!(
+            "POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = tokio::net::TcpStream::connect(house.addr()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{kind}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_has_to_wait_is_told_how_long_in_the_body_too() {
     let house = House::new(POLICY, Script::default()).await;
     let throttled = house.caller(None).post(CHAT, &capped(" Hi [[fault:rate_limit]]", false)).await;
