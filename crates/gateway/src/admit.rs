@@ -127,7 +127,7 @@ impl Admitted {
     }
 
     /// Books the truth. Nothing is settled where nothing was used: then all of it is void.
-    pub(crate) fn settle(mut self, ended: Ended<'_>) -> Option<tollgate_limits::Settlement> {
+    pub(crate) fn settle(self, ended: Ended<'_>) -> Option<tollgate_limits::Settlement> {
         if let Ended::Unsent = ended {
             self.held.void();
             self.shadows.into_iter().flatten().for_each(Reservation::void);
@@ -136,7 +136,7 @@ impl Admitted {
         let used = self.used(ended);
         let in_shadow: Vec<_> =
             (0..self.shadows.len()).map(|at| self.used_in_shadow(at, ended)).collect();
-        for (held, used) in std::mem::take(&mut self.shadows).into_iter().zip(in_shadow) {
+        for (held, used) in self.shadows.into_iter().zip(in_shadow) {
             if let Some(held) = held {
                 held.settle(&[used]);
             }

@@ -27,8 +27,8 @@ pub(crate) struct Flight {
     request_id: String,
     path: &'static str,
     attempts: u32,
-    /// Whether the attempt that runs has reached its provider.
-    going: Going,
+    /// Whether the attempt that runs has reached its provider; nothing while none runs.
+    going: Option<Going>,
     /// Whether an attempt before it may have: then the prompt is owed, whatever comes.
     spent: bool,
     times: Times,
@@ -61,7 +61,7 @@ impl Flight {
             weight,
             reserved,
             attempts: 0,
-            going: Going::default(),
+            going: None,
             spent: false,
             times: Times {
                 since: inbound.since,
@@ -90,7 +90,7 @@ impl Flight {
     /// from what flowed.
     pub(crate) fn estimated(&self, output: Tokens) -> Usage {
         // What cannot be read is counted as it lies; it was bounded all the same.
-        let output = output.min(self.reserved.less(self.weight.counts.input));
+        let output = output.min(self.output_reserved());
         Usage { input: self.weight.counts.input, output, estimated: true, ..Usage::default() }
     }
 
@@ -98,28 +98,25 @@ impl Flight {
     /// returned is to be told when it has.
     pub(crate) fn sending(&mut self) -> Going {
         self.attempts += 1;
-        self.going = Going::default();
+        self.spent = self.is_spent();
+        let going = Going::default();
+        self.going = Some(going.clone());
         let prompt = self.prompt_only();
         if let Some(admitted) = &mut self.admitted {
             admitted.known(Ended::Broken(&prompt));
         }
         self.times.sent = Some(Instant::now());
-        self.going.clone()
+        going
     }
 
     /// Whether some provider may have worked on the request.
     pub(crate) fn is_spent(&self) -> bool {
-        self.spent || self.going.has_begun()
-    }
-
-    /// The attempt ended in nothing, and its provider may have worked on it.
-    pub(crate) fn may_have_been_sent(&mut self) {
-        self.spent = true;
+        self.spent || self.going.as_ref().is_some_and(Going::has_begun)
     }
 
     /// The attempt ended in nothing, and its provider says that it did not work on it.
     pub(crate) fn was_turned_away(&mut self) {
-        self.going = Going::default();
+        self.going = None;
     }
 
     /// The attempt failed where nothing is owed; the next candidate takes over, if there is one.
@@ -187,8 +184,7 @@ impl Flight {
             Ended::Answered(usage) | Ended::Broken(usage) => Some(usage),
             Ended::Refused | Ended::Unsent => None,
         };
-        let (input, reserved) = (self.weight.counts.input, self.reserved);
-        let bound = Bound { input, output: reserved.less(input) };
+        let bound = Bound { input: self.weight.counts.input, output: self.output_reserved() };
         let cost = admitted.candidate().cost(ended, bound);
         self.count_metrics(&admitted, usage, cost, outcome);
         let used = usage.map(|usage| usage.input.plus(usage.output)).unwrap_or_default();
@@ -241,9 +237,8 @@ impl Flight {
         if usage.estimated {
             return;
         }
-        let bound = self.reserved.less(self.weight.counts.input);
         route.estimated(Direction::Input, self.weight.counts.input, usage.input);
-        route.estimated(Direction::Output, bound, usage.output);
+        route.estimated(Direction::Output, self.output_reserved(), usage.output);
         let used = usage.input.plus(usage.output);
         metrics.reserved(self.reserved, used);
         metrics.debt(used.less(self.reserved));
@@ -288,6 +283,11 @@ impl Flight {
             duration: span(times.since.elapsed()),
         };
         line.write();
+    }
+
+    /// What was reserved for all answers together.
+    fn output_reserved(&self) -> Tokens {
+        self.reserved.less(self.weight.counts.input)
     }
 
     /// The gateway's own time before the request goes out: what a caller could notice.

@@ -12,6 +12,7 @@ use crate::identify::Inbound;
 use crate::models;
 use crate::relay::Relay;
 use crate::send::Answered;
+use crate::telemetry::Outcome;
 
 /// The provider's answer, with what the gateway adds to its head; its body relays and settles.
 pub(crate) fn respond(
@@ -43,7 +44,7 @@ pub(crate) fn respond(
             let candidate = admitted.candidate();
             answer::stand(&mut head.headers, candidate.shown(admitted.held.standings()), now);
             flight.served(&mut head.headers);
-            flight.attempted(crate::telemetry::Outcome::Answered);
+            flight.attempted(Outcome::Answered);
             if let Some(cap) = plan.cap_set(candidate, admitted.output()) {
                 head.headers.insert(MAX_OUTPUT_TOKENS, cap.get().into());
             }

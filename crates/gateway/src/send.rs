@@ -73,17 +73,12 @@ pub(crate) async fn send(
                     fault
                 }
             },
-            Err(error) => {
-                if error.may_have_been_sent() {
-                    flight.may_have_been_sent();
+            Err(error) => match error {
+                SendError::Connect(cause) | SendError::Reset(cause) => {
+                    failed_below(&flight, &cause)
                 }
-                match error {
-                    SendError::Connect(cause) | SendError::Reset(cause) => {
-                        failed_below(&flight, &cause)
-                    }
-                    SendError::TimedOut => Fault::TimedOut,
-                }
-            }
+                SendError::TimedOut => Fault::TimedOut,
+            },
         };
         flight.attempted(fault.outcome());
         if !flight.try_next() {

@@ -190,16 +190,6 @@ impl Upstreams {
     }
 }
 
-impl SendError {
-    /// Whether the provider can have seen the request.
-    pub fn may_have_been_sent(&self) -> bool {
-        match self {
-            Self::Connect(_) => false,
-            Self::Reset(_) | Self::TimedOut => true,
-        }
-    }
-}
-
 impl fmt::Display for SendError {
     /// With everything beneath it: hyper's own messages alone say little.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
