@@ -129,7 +129,9 @@ where
 #[tokio::test]
 async fn never_more_than_three_streams_and_a_hang_up_frees_its_slot() {
     let act = Act { hold: Some(Hold::After(Tokens::new(2))), ..Act::tokens(50) };
-    let house = House::new(&anonymous(&["3 streams at once per ip"]), Script::of(act)).await;
+    // The wait is told to the millisecond, so no time may pass between deciding and telling.
+    let plot = Plot::new(&anonymous(&["3 streams at once per ip"])).script(Script::of(act));
+    let house = plot.standing_still(MORNING).build().await;
     let caller = house.caller(None);
     let mut body = chat("gpt-4o-mini", "Hello");
     body["stream"] = json!(true);
