@@ -74,8 +74,7 @@ pub(crate) fn matching<'m>(
         min_output_tokens: Tokens::ZERO,
     });
     let caller = policy.identify(None, IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let names =
-        caller.map(|caller| policy.models_for(&caller).into_iter().map(str::to_owned).collect());
+    let names = caller.map(|caller| caller.models().into_iter().map(str::to_owned).collect());
     names.unwrap_or_default()
 }
 

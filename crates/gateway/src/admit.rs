@@ -72,8 +72,8 @@ fn watch(
         let charges = Charges::new(vec![*charge], stretch).ok()?;
         let held = gate.meters.reserve(charges).ok();
         if held.is_none() {
-            let tier = plan.policy().tier_name(plan.caller());
-            gate.metrics.refused(limit.limit().unit.label(), &tier, "shadow");
+            let tier = plan.caller().tier_name();
+            gate.metrics.refused(limit.limit().unit.label(), tier, "shadow");
         }
         held
     });

@@ -76,7 +76,7 @@ impl Gateway {
         body: &Bytes,
     ) -> Option<Explanation> {
         let caller = self.caller_called(key)?;
-        let tier = self.policy.tier_name(&caller).to_string();
+        let tier = caller.tier_name().to_string();
         let told = |refusal: Refusal| Explanation {
             tier: tier.clone(),
             refusal: Some(refusal.notice(String::new(), Span::ZERO).message),
@@ -92,7 +92,7 @@ impl Gateway {
             Ok(Err(malformed)) => return Some(told(Refusal::Malformed(malformed))),
             Err(Busy) => return Some(busy()),
         };
-        let options = match self.policy.consider(caller, ask) {
+        let options = match caller.consider(ask) {
             Ok(options) => options,
             Err(refusal) => return Some(told(refusal)),
         };
@@ -109,12 +109,12 @@ impl Gateway {
     /// Where the limits stand for each caller that `subject` (`kind:value`) speaks of; without one,
     /// for every key and for anonymous callers on loopback.
     pub fn standings(&self, subject: Option<&str>) -> Vec<Holder> {
-        let mut holders: Vec<_> = self
-            .policy
+        let policy = &self.live().policy;
+        let mut holders: Vec<_> = policy
             .keys()
             .filter(|key| subject.is_none_or(|subject| key.stands_for(subject)))
             .filter_map(|key| {
-                let caller = self.policy.caller_of(key.name(), LOOPBACK)?;
+                let caller = policy.caller_of(key.name(), LOOPBACK)?;
                 Some(Holder { key: key.name().to_owned(), limits: rows(self, &caller, false) })
             })
             .collect();
@@ -122,7 +122,7 @@ impl Gateway {
             None => Some(LOOPBACK),
             Some(subject) => subject.strip_prefix("ip:").and_then(|ip| ip.parse().ok()),
         };
-        let anonymous = ip.and_then(|ip| self.policy.identify(None, ip));
+        let anonymous = ip.and_then(|ip| policy.anonymous(ip));
         holders.extend(anonymous.map(|caller| Holder {
             key: "anonymous".to_owned(),
             limits: rows(self, &caller, false),
@@ -131,9 +131,10 @@ impl Gateway {
     }
 
     fn caller_called(&self, key: Option<&str>) -> Option<Caller> {
+        let policy = &self.live().policy;
         match key {
-            Some(name) => self.policy.caller_of(name, LOOPBACK),
-            None => self.policy.identify(None, LOOPBACK),
+            Some(name) => policy.caller_of(name, LOOPBACK),
+            None => policy.anonymous(LOOPBACK),
         }
     }
 

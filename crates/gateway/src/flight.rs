@@ -11,7 +11,7 @@ use tollgate_units::{NanoUsd, Span, Tokens};
 use tollgate_wire::Usage;
 
 use crate::admit::Admitted;
-use crate::gate::Gateway;
+use crate::gate::{Gateway, Live};
 use crate::identify::Inbound;
 use crate::scales::Weight;
 use crate::telemetry::{AccessLine, Direction, Ending, Outcome, StoreOp};
@@ -21,6 +21,7 @@ use crate::upstream::Going;
 #[derive(Debug)]
 pub(crate) struct Flight {
     gate: Arc<Gateway>,
+    live: Arc<Live>,
     admitted: Option<Admitted>,
     weight: Weight,
     reserved: Tokens,
@@ -55,6 +56,7 @@ impl Flight {
         gate.sums.reserved(reserved);
         Self {
             gate: gate.clone(),
+            live: inbound.live.clone(),
             request_id: inbound.request_id.clone(),
             path: ask.endpoint.path(),
             admitted: Some(admitted),
@@ -72,8 +74,9 @@ impl Flight {
         }
     }
 
-    pub(crate) fn gate(&self) -> &Arc<Gateway> {
-        &self.gate
+    /// What was in force when the request came.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.live
     }
 
     /// What is held, until the flight has ended.
@@ -216,8 +219,8 @@ impl Flight {
         let plan = &admitted.plan;
         let deployment = admitted.candidate().deployment();
         let model = plan.model_label().unwrap_or(metrics.other());
-        let tier = plan.policy().tier_name(plan.caller());
-        let route = metrics.route(model, deployment.provider(), &tier);
+        let tier = plan.caller().tier_name();
+        let route = metrics.route(model, deployment.provider(), tier);
         route.ended(outcome);
         metrics.overhead(self.overhead());
         let times = &self.times;
@@ -268,7 +271,7 @@ impl Flight {
             status,
             outcome,
             decision: "admitted",
-            tier: Some(&plan.policy().tier_name(plan.caller())),
+            tier: Some(plan.caller().tier_name()),
             key: plan.caller().key_name(),
             model: Some(&plan.ask().model),
             deployment: Some(&served),

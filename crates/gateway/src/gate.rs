@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -26,24 +27,32 @@ use crate::{models, pipeline, stopped};
 /// What the gateway is built from.
 #[derive(Debug)]
 pub struct Parts {
-    /// Who may do what.
-    pub policy: Arc<Policy>,
+    /// What is in force at first.
+    pub live: Live,
     /// Where the meters are.
     pub meters: Arc<Memory>,
-    /// The accounts, in the policy's order of providers.
-    pub upstreams: Upstreams,
     /// What is counted for operators.
     pub metrics: Arc<Metrics>,
     /// The threads that count big prompts.
     pub crew: Crew,
-    /// Bounds of time and size.
-    pub bounds: Bounds,
     /// Whether the listener is on loopback, where a foreign `Host` is refused.
     pub loopback: bool,
     /// Whether the gateway is on its way down.
     pub draining: Draining,
     /// Unpredictable bits: the beginning of request ids and of jitter.
     pub seed: u64,
+}
+
+/// What the configuration says, made ready: replaced whole, or not at all. A request keeps what was
+/// in force when it came.
+#[derive(Debug)]
+pub struct Live {
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// The accounts, in the policy's order of providers.
+    pub upstreams: Upstreams,
+    /// Bounds of time and size.
+    pub bounds: Bounds,
 }
 
 /// Bounds of time and size on the way of a request.
@@ -62,15 +71,13 @@ pub struct Bounds {
 /// The data plane.
 #[derive(Debug)]
 pub struct Gateway {
-    pub(crate) policy: Arc<Policy>,
+    live: ArcSwap<Live>,
     pub(crate) meters: Arc<Memory>,
-    pub(crate) upstreams: Upstreams,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) scales: Scales,
     pub(crate) room: Room,
     pub(crate) saved: Saved,
     pub(crate) sums: Sums,
-    pub(crate) bounds: Bounds,
     loopback: bool,
     draining: Draining,
     seed: u64,
@@ -81,15 +88,13 @@ impl Gateway {
     /// The gateway made of `parts`.
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
-            policy: parts.policy,
+            live: ArcSwap::from_pointee(parts.live),
             meters: parts.meters,
-            upstreams: parts.upstreams,
             metrics: parts.metrics,
             scales: Scales::new(parts.crew),
             room: Room::default(),
             saved: Saved::default(),
             sums: Sums::default(),
-            bounds: parts.bounds,
             loopback: parts.loopback,
             draining: parts.draining,
             seed: parts.seed,
@@ -97,9 +102,14 @@ impl Gateway {
         })
     }
 
-    /// The policy in force.
-    pub const fn policy(&self) -> &Arc<Policy> {
-        &self.policy
+    /// What is in force.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Puts `live` in force for the requests that come from now on. Meters stay as they are.
+    pub fn replace(&self, live: Live) {
+        self.live.store(Arc::new(live));
     }
 
     /// The meters.
@@ -157,9 +167,8 @@ impl Gateway {
         request: Request<Incoming>,
         peer: std::net::SocketAddr,
     ) -> Response<Outgoing> {
-        let request_id = self.request_id();
         let (parts, body) = request.into_parts();
-        let inbound = Inbound::new(parts, peer, request_id);
+        let inbound = Inbound::new(parts, peer, &self);
         if let Some(notice) = self.turned_away(&inbound) {
             return stopped::turn_away(&self, &inbound, notice);
         }
@@ -175,15 +184,15 @@ impl Gateway {
             Ok(caller) => {
                 let mut response = match (&inbound.parts.method, path) {
                     (&Method::GET, "/v1/limits") => models::limits(&self, &caller),
-                    (&Method::GET, "/v1/models") => models::list(&self, &caller),
+                    (&Method::GET, "/v1/models") => models::list(&caller),
                     (&Method::GET, path) if path.starts_with(models::ONE) => {
-                        models::one(&self, &caller, &inbound)
+                        models::one(&caller, &inbound)
                     }
                     _ => render(&inbound.notice(NoticeKind::NotFound, not_found(&inbound))),
                 };
                 models::stand(&self, &caller, response.headers_mut());
                 answer::identify(response.headers_mut(), &inbound.request_id);
-                stopped::log_look(&self, &inbound, &caller, &response);
+                stopped::log_look(&inbound, &caller, &response);
                 response
             }
         }
@@ -210,7 +219,7 @@ impl Gateway {
         Notice { jitter, ..notice }
     }
 
-    fn request_id(&self) -> String {
+    pub(crate) fn request_id(&self) -> String {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         format!("req_{:08x}{number:08x}", self.seed >> 32)
     }

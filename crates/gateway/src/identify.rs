@@ -1,15 +1,16 @@
 //! Who knocks: from headers and the connection to a caller, before the body is read.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, Uri, header, request};
 use tollgate_limits::Wait;
-use tollgate_policy::{Caller, Refusal};
+use tollgate_policy::{Caller, Policy, Refusal};
 use tollgate_units::Span;
 use tollgate_wire::{Notice, NoticeKind};
 
-use crate::gate::Gateway;
+use crate::gate::{Gateway, Live};
 
 /// A request as it came, less its body.
 #[derive(Debug)]
@@ -17,13 +18,16 @@ pub(crate) struct Inbound {
     pub(crate) parts: request::Parts,
     pub(crate) peer: SocketAddr,
     pub(crate) request_id: String,
+    /// What is in force: the request is served by it to its end, whatever is reloaded meanwhile.
+    pub(crate) live: Arc<Live>,
     /// When the head was there.
     pub(crate) since: Instant,
 }
 
 impl Inbound {
-    pub(crate) fn new(parts: request::Parts, peer: SocketAddr, request_id: String) -> Self {
-        Self { parts, peer, request_id, since: Instant::now() }
+    pub(crate) fn new(parts: request::Parts, peer: SocketAddr, gate: &Gateway) -> Self {
+        let (request_id, live) = (gate.request_id(), gate.live());
+        Self { parts, peer, request_id, live, since: Instant::now() }
     }
 
     /// What is told to the caller when the gateway itself says no for a reason of HTTP.
@@ -52,17 +56,17 @@ pub(crate) enum Unknown {
 /// The caller, by key or by address. A failure is counted against the address; after a minute's
 /// worth the answer is a 429. A right key is never held up by the wrong ones of a neighbour.
 pub(crate) fn identify(inbound: &Inbound, gate: &Gateway) -> Result<Caller, Unknown> {
-    let ip = inbound.peer.ip();
+    let (ip, policy) = (inbound.peer.ip(), &inbound.live.policy);
     let caller = match credential(&inbound.parts.headers, &inbound.parts.uri) {
-        Ok(credential) => gate.policy.identify(credential, ip),
+        Ok(credential) => policy.identify(credential, ip),
         Err(Ambiguous) => None,
     };
-    caller.ok_or_else(|| failed(gate, ip))
+    caller.ok_or_else(|| failed(gate, policy, ip))
 }
 
-fn failed(gate: &Gateway, ip: IpAddr) -> Unknown {
+fn failed(gate: &Gateway, policy: &Policy, ip: IpAddr) -> Unknown {
     let now = gate.clock().now();
-    let Some(charges) = gate.policy.failed_login(ip, now) else {
+    let Some(charges) = policy.failed_login(ip, now) else {
         return Unknown::Credential;
     };
     match gate.meters.reserve(charges) {

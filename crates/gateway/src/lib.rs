@@ -33,7 +33,7 @@ pub mod upstream;
 
 pub use answer::Outgoing;
 pub use explain::{Explanation, Holder, Verdict};
-pub use gate::{Bounds, Gateway, Parts};
+pub use gate::{Bounds, Gateway, Live, Parts};
 pub use identify::foreign;
 pub use models::Row;
 pub use relay::{BrokenOff, Relay};

@@ -16,15 +16,15 @@ use crate::identify::Inbound;
 pub(crate) const ONE: &str = "/v1/models/";
 
 /// `GET /v1/models`: the models this caller may use, and nothing else.
-pub(crate) fn list(gate: &Gateway, caller: &Caller) -> Response<Outgoing> {
-    let data = gate.policy.models_for(caller).into_iter().map(model_json).collect::<Vec<_>>();
+pub(crate) fn list(caller: &Caller) -> Response<Outgoing> {
+    let data = caller.models().into_iter().map(model_json).collect::<Vec<_>>();
     answered(&serde_json::json!({"object": "list", "data": data}))
 }
 
 /// `GET /v1/models/{id}`.
-pub(crate) fn one(gate: &Gateway, caller: &Caller, inbound: &Inbound) -> Response<Outgoing> {
+pub(crate) fn one(caller: &Caller, inbound: &Inbound) -> Response<Outgoing> {
     let name = inbound.parts.uri.path().strip_prefix(ONE).unwrap_or_default();
-    if gate.policy.models_for(caller).contains(&name) {
+    if caller.models().contains(&name) {
         return answered(&model_json(name));
     }
     let refusal = Refusal::ModelNotFound { model: name.to_owned() };
@@ -61,7 +61,7 @@ pub struct Row {
 /// The limits on `caller` and where they stand; with `own_only`, those that count nobody else.
 pub(crate) fn rows(gate: &Gateway, caller: &Caller, own_only: bool) -> Vec<Row> {
     let now = gate.clock().now();
-    let watched = gate.policy.watched(caller, own_only, now);
+    let watched = caller.watched(own_only, now);
     watched.iter().filter_map(|watched| Some(row(watched, look(gate, watched)?))).collect()
 }
 
@@ -96,7 +96,7 @@ pub(crate) fn shown(limit: &BoundLimit, amount: Amount) -> serde_json::Value {
 /// Tells the caller where it stands, on an answer that was not decided by its limits.
 pub(crate) fn stand(gate: &Gateway, caller: &Caller, headers: &mut HeaderMap) {
     let now = gate.clock().now();
-    let watched = gate.policy.watched(caller, true, now);
+    let watched = caller.watched(true, now);
     let looked: Vec<_> =
         watched.iter().filter_map(|watched| Some((watched, look(gate, watched)?))).collect();
     let shown = looked

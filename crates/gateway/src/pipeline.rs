@@ -42,8 +42,8 @@ async fn serve(
 ) -> Result<Response<Outgoing>, Stopped> {
     let caller = identify(inbound, gate).map_err(Stopped::Unknown)?;
     let asked = read(gate, inbound, endpoint, body).await.map_err(Stopped::unread(&caller))?;
-    let known = &Known { model: gate.policy.model_label(&asked.ask.model), caller };
-    let options = gate.policy.consider(known.caller.clone(), asked.ask);
+    let known = &Known { model: caller.policy().model_label(&asked.ask.model), caller };
+    let options = known.caller.consider(asked.ask);
     let options = options.map_err(Stopped::refused(known))?;
     let weight = gate.scales.weigh(&options, &asked.body).await.map_err(Stopped::busy(known))?;
     let (pricing, now) = (options.pricing(), gate.clock().now());

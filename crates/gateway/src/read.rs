@@ -53,9 +53,9 @@ pub(crate) async fn read(
     body: Incoming,
 ) -> Result<Asked, Unread> {
     acceptable(&inbound.parts.headers)?;
-    let patience = Duration::from_millis(gate.bounds.body.as_millis());
+    let patience = Duration::from_millis(inbound.live.bounds.body.as_millis());
     let mut share = gate.room.share();
-    let collected = collect(body, &gate.bounds, &mut share);
+    let collected = collect(body, &inbound.live.bounds, &mut share);
     let Ok(body) = tokio::time::timeout(patience, collected).await else {
         let message = format!("The body did not arrive within {} s.", patience.as_secs());
         return Err(Unread::Refused(NoticeKind::InvalidRequest, message));

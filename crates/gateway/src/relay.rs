@@ -79,7 +79,7 @@ impl Relay {
         endpoint: Endpoint,
         flight: Box<Flight>,
     ) -> Self {
-        let most = Duration::from_millis(flight.gate().bounds.idle.as_millis());
+        let most = Duration::from_millis(flight.live().bounds.idle.as_millis());
         Self {
             upstream: Some(upstream),
             reading: tap

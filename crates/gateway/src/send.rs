@@ -100,7 +100,7 @@ async fn attempt(
     body: &Bytes,
 ) -> Result<Response<Incoming>, SendError> {
     let going = flight.sending();
-    let gate = flight.gate().clone();
+    let live = flight.live().clone();
     let Some(admitted) = flight.admitted() else {
         return Err(SendError::Connect("nothing is held any more".into()));
     };
@@ -109,7 +109,7 @@ async fn attempt(
     let body = edit(body, plan.ask(), &edits);
     let path = plan.ask().endpoint.path();
     let upstream = candidate.deployment().upstream();
-    gate.upstreams.send(upstream, Post { path, headers, body, going: &going }).await
+    live.upstreams.send(upstream, Post { path, headers, body, going: &going }).await
 }
 
 /// The provider's hosts and addresses are for the log, not for callers.
@@ -129,14 +129,14 @@ fn failed_below(flight: &Flight, cause: &Cause) -> Fault {
 /// caller is told with the account's names taken out, or a fault of somebody else.
 async fn refused(flight: &Flight, response: Response<Incoming>) -> Result<Response<Bytes>, Fault> {
     let (parts, body) = response.into_parts();
-    let patience = Duration::from_millis(flight.gate().bounds.idle.as_millis());
+    let patience = Duration::from_millis(flight.live().bounds.idle.as_millis());
     let body = tokio::time::timeout(patience, explanation(body)).await.unwrap_or_default();
     match judge(parts.status, &parts.headers, &body) {
         Judgement::CallerFault => {
             let readable = is_identity(&parts.headers);
             let told = if readable { without_account(&body) } else { Bytes::new() };
             let upstream = flight.admitted().map(|held| held.candidate().deployment().upstream());
-            let told = flight.gate().upstreams.without_key(upstream.unwrap_or_default(), told);
+            let told = flight.live().upstreams.without_key(upstream.unwrap_or_default(), told);
             let mut passed = Response::new(told);
             *passed.status_mut() = parts.status;
             *passed.headers_mut() = crate::headers::returnable(&parts.headers);

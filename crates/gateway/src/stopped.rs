@@ -167,7 +167,7 @@ fn refused(
     if let Some(caller) = caller {
         models::stand(gate, caller, response.headers_mut());
     }
-    let tier = caller.map(|caller| gate.policy.tier_name(caller));
+    let tier = caller.map(|caller| caller.tier_name().clone());
     let model = known.and_then(|known| known.model.as_ref());
     log_refusal(
         gate,
@@ -215,7 +215,7 @@ fn no_room(gate: &Gateway, inbound: &Inbound, full: &NoRoom, body: &[u8]) -> Res
         inbound,
         &response,
         &Refused {
-            tier: plan.policy().tier_name(plan.caller()),
+            tier: plan.caller().tier_name().clone(),
             key: plan.caller().key_name(),
             model: Some(&plan.ask().model),
             label: plan.model_label(),
@@ -277,16 +277,11 @@ fn log_refusal(
 }
 
 /// Logs an answer about the gateway itself, which is charged nothing and counted nowhere.
-pub(crate) fn log_look(
-    gate: &Gateway,
-    inbound: &Inbound,
-    caller: &Caller,
-    response: &Response<Outgoing>,
-) {
+pub(crate) fn log_look(inbound: &Inbound, caller: &Caller, response: &Response<Outgoing>) {
     let is_found = response.status().is_success();
     let outcome = if is_found { Outcome::Answered } else { Outcome::Refused };
     let what = Refused {
-        tier: gate.policy.tier_name(caller),
+        tier: caller.tier_name().clone(),
         key: caller.key_name(),
         model: None,
         label: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tollgate_wire::{Ask, Endpoint};
 
 use crate::Unit;
-use crate::policy::{BoundLimit, Model, Policy};
+use crate::policy::{BoundLimit, Model};
 use crate::principal::Caller;
 use crate::refusal::Refusal;
 use crate::settings::Guardrails;
@@ -13,7 +13,6 @@ use crate::settings::Guardrails;
 /// A request that may be made, and the ways that are open to it; not yet weighed.
 #[derive(Debug)]
 pub struct Options {
-    pub(crate) policy: Arc<Policy>,
     pub(crate) caller: Caller,
     pub(crate) ask: Ask,
     pub(crate) model: Arc<Model>,
@@ -33,27 +32,27 @@ pub enum Need {
     Exact,
 }
 
-impl Policy {
-    /// Whether `caller` may make this request, and how it may be served.
+impl Caller {
+    /// Whether the caller may make this request, and how it may be served.
     ///
     /// # Errors
     /// A model that does not exist or is not on the caller's list, and a tool off the allowlist.
-    pub fn consider(self: &Arc<Self>, caller: Caller, ask: Ask) -> Result<Options, Refusal> {
+    pub fn consider(&self, ask: Ask) -> Result<Options, Refusal> {
         // A model off the list and a model that does not exist are told apart only for models the
         // operator has named: nobody can probe a provider's catalogue through the gate.
-        let allowed = self.allows(&caller, &ask.model);
-        let model = match self.model(&ask.model) {
+        let allowed = self.may_use(&ask.model);
+        let model = match self.policy.model(&ask.model) {
             Some(model) if allowed => model,
             Some(model) if model.configured => {
-                let allowed = self.models_for(&caller).into_iter().map(str::to_owned).collect();
+                let allowed = self.models().into_iter().map(str::to_owned).collect();
                 return Err(Refusal::ModelNotAllowed { model: ask.model, allowed });
             }
             Some(_) | None => return Err(Refusal::ModelNotFound { model: ask.model }),
         };
-        let guardrails = self.guardrails_on(&caller).clone();
+        let guardrails = self.guardrails().clone();
         let strip = guardrails.tools_to_strip(&ask)?;
-        let limits = self.limits_on(&caller);
-        Ok(Options { policy: self.clone(), caller, ask, model, limits, guardrails, strip })
+        let limits = self.limits().clone();
+        Ok(Options { caller: self.clone(), ask, model, limits, guardrails, strip })
     }
 }
 

@@ -12,7 +12,7 @@ use tollgate_units::{Amount, MicroUsdPerMillion, NanoUsd, PicoUsd, Timestamp, To
 use tollgate_wire::{Ask, CapEdit, CapField, Edits, Endpoint, Extra, Usage};
 
 use crate::consider::{Options, counts_tokens};
-use crate::policy::{BoundLimit, Deployment, Model, Policy};
+use crate::policy::{BoundLimit, Deployment, Model};
 use crate::principal::{Caller, Subject};
 use crate::refusal::Refusal;
 use crate::{SubjectKind, Unit};
@@ -20,7 +20,6 @@ use crate::{SubjectKind, Unit};
 /// The ways to serve one request, in the order to try them.
 #[derive(Debug)]
 pub struct Plan {
-    pub(crate) policy: Arc<Policy>,
     pub(crate) caller: Caller,
     pub(crate) ask: Ask,
     pub(crate) model: Arc<Model>,
@@ -130,8 +129,8 @@ impl Options {
         if let Some(refusal) = unusable.filter(|_| candidates.is_empty()) {
             return Err(refusal);
         }
-        let Self { policy, caller, ask, model, strip, .. } = self;
-        Ok(Plan { policy, caller, ask, model, counts, strip, output, candidates })
+        let Self { caller, ask, model, strip, .. } = self;
+        Ok(Plan { caller, ask, model, counts, strip, output, candidates })
     }
 
     fn output_bound(&self) -> OutputBound {
@@ -153,7 +152,7 @@ impl Options {
             Stretch { least: exact, most: exact }
         } else {
             let most = ceiling.unwrap_or(UNKNOWN_MODEL_OUTPUT).get();
-            Stretch { least: self.policy.min_output.get().min(most), most }
+            Stretch { least: self.caller.policy.min_output.get().min(most), most }
         };
         OutputBound { named: self.ask.cap, stretch, binds }
     }
@@ -265,12 +264,8 @@ const PICOS_PER_NANO: u32 = 1000;
 
 impl Options {
     fn subjects(&self, bound: &BoundLimit, deployment: &Deployment) -> Vec<Subject> {
-        let request = Request {
-            policy: &self.policy,
-            caller: &self.caller,
-            model: &self.model,
-            endpoint: self.ask.endpoint,
-        };
+        let request =
+            Request { caller: &self.caller, model: &self.model, endpoint: self.ask.endpoint };
         request.subjects(bound, Some(deployment))
     }
 }
@@ -278,7 +273,6 @@ impl Options {
 /// What decides whom a limit counts.
 #[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
-    pub(crate) policy: &'a Policy,
     pub(crate) caller: &'a Caller,
     pub(crate) model: &'a Model,
     pub(crate) endpoint: Endpoint,
@@ -295,7 +289,7 @@ impl Request<'_> {
             SubjectKind::Model => Some(self.model.subject.clone()),
             SubjectKind::Path => Some(Subject::new(SubjectKind::Path, "", self.endpoint.path())),
             SubjectKind::Provider => deployment.map(|served| served.account.subject.clone()),
-            SubjectKind::Tier => Some(self.policy.tier(self.caller).subject.clone()),
+            SubjectKind::Tier => Some(self.caller.tier().subject.clone()),
             SubjectKind::Header(_)
             | SubjectKind::Ip
             | SubjectKind::Key
@@ -328,11 +322,6 @@ impl Plan {
     /// Who asks.
     pub const fn caller(&self) -> &Caller {
         &self.caller
-    }
-
-    /// The policy that made this plan.
-    pub const fn policy(&self) -> &Arc<Policy> {
-        &self.policy
     }
 
     /// The model's name for a metric's label; nothing for a name that nobody configured.

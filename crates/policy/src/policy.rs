@@ -11,10 +11,10 @@ use tollgate_tokens::{PriceBook, Tariff};
 use tollgate_units::{Timestamp, Tokens};
 use tollgate_wire::{CapField, QuotaPolicy, QuotaUnit};
 
-use crate::access::matches_any;
 use crate::principal::{Caller, KeyEntry, KeySubjects, Subject, fingerprint};
 use crate::settings::{
-    Guardrails, KeyDigest, ModelSettings, OnDisconnect, ProviderSettings, Settings, TierSettings,
+    Guardrails, KeyDigest, KeySettings, ModelSettings, OnDisconnect, ProviderSettings, Settings,
+    TierSettings,
 };
 use crate::{CalendarPeriod, Limit, Measure, SubjectKind, Turns, Unit};
 
@@ -60,7 +60,7 @@ pub(crate) struct Tier {
     pub(crate) subject: Subject,
     pub(crate) models: Vec<String>,
     pub(crate) guardrails: Guardrails,
-    limits: Arc<[Arc<BoundLimit>]>,
+    pub(crate) limits: Arc<[Arc<BoundLimit>]>,
 }
 
 /// One account at a provider.
@@ -315,23 +315,37 @@ impl Policy {
 
     /// Who presents `credential` from `ip`; nothing for a key that is not known, and for no key
     /// where one is required. The secret is hashed before anything is compared.
-    pub fn identify(&self, credential: Option<&str>, ip: IpAddr) -> Option<Caller> {
+    pub fn identify(self: &Arc<Self>, credential: Option<&str>, ip: IpAddr) -> Option<Caller> {
         let Some(secret) = credential else {
-            return self.anonymous.map(|tier| Caller { key: None, tier, ip });
+            return self.anonymous(ip);
         };
         let digest = KeyDigest::of(secret);
         let entry = self.by_digest.get(digest.as_bytes())?;
-        (entry.settings.digest == digest).then(|| Caller {
-            key: Some(entry.clone()),
-            tier: entry.tier,
-            ip,
-        })
+        (entry.settings.digest == digest).then(|| self.caller(entry.clone(), ip))
+    }
+
+    /// A caller without a key, where such are admitted.
+    pub fn anonymous(self: &Arc<Self>, ip: IpAddr) -> Option<Caller> {
+        let tier = self.anonymous?;
+        Some(Caller { policy: self.clone(), key: None, tier, ip })
+    }
+
+    /// The caller that `entry`, which must be of this policy, makes.
+    pub fn caller(self: &Arc<Self>, entry: Arc<KeyEntry>, ip: IpAddr) -> Caller {
+        Caller { policy: self.clone(), tier: entry.tier, key: Some(entry), ip }
     }
 
     /// The caller that the key called `name` makes.
-    pub fn caller_of(&self, name: &str, ip: IpAddr) -> Option<Caller> {
+    pub fn caller_of(self: &Arc<Self>, name: &str, ip: IpAddr) -> Option<Caller> {
         let entry = self.keys.iter().find(|key| key.settings.name == name)?;
-        Some(Caller { key: Some(entry.clone()), tier: entry.tier, ip })
+        Some(self.caller(entry.clone(), ip))
+    }
+
+    /// What follows from a key that the configuration does not list; nothing where its tier is not
+    /// one of this policy's.
+    pub fn entry(&self, settings: KeySettings) -> Option<Arc<KeyEntry>> {
+        let id = self.tiers.iter().position(|tier| *tier.name == *settings.tier).map(TierId)?;
+        Some(key_entry(settings, id, self.tier(id)))
     }
 
     /// The keys, in the operator's order.
@@ -339,38 +353,14 @@ impl Policy {
         self.keys.iter().map(AsRef::as_ref)
     }
 
-    pub(crate) fn tier(&self, caller: &Caller) -> &Tier {
+    pub(crate) fn tier(&self, id: TierId) -> &Tier {
         #[expect(clippy::indexing_slicing, reason = "ids are made from this list alone")]
-        &self.tiers[caller.tier.0]
+        &self.tiers[id.0]
     }
 
-    /// The name of the caller's tier.
-    pub fn tier_name(&self, caller: &Caller) -> Arc<str> {
-        self.tier(caller).name.clone()
-    }
-
-    /// The limits on the caller's requests: the tier's, the key's, everybody's.
-    pub(crate) fn limits_on(&self, caller: &Caller) -> Arc<[Arc<BoundLimit>]> {
-        caller.key.as_ref().map_or_else(|| self.tier(caller).limits.clone(), |k| k.limits.clone())
-    }
-
-    pub(crate) fn guardrails_on<'a>(&'a self, caller: &'a Caller) -> &'a Guardrails {
-        caller.key.as_ref().map_or(&self.tier(caller).guardrails, |key| &key.guardrails)
-    }
-
-    /// Whether the caller's lists allow the model called `name`.
-    pub(crate) fn allows(&self, caller: &Caller, name: &str) -> bool {
-        let own = caller.key.as_ref().and_then(|key| key.settings.models.as_ref());
-        matches_any(&self.tier(caller).models, name)
-            && own.is_none_or(|patterns| matches_any(patterns, name))
-    }
-
-    /// The configured models that the caller may use, by name.
-    pub fn models_for(&self, caller: &Caller) -> Vec<&str> {
-        let mut names: Vec<_> =
-            self.models.keys().map(String::as_str).filter(|n| self.allows(caller, n)).collect();
-        names.sort_unstable();
-        names
+    /// The names that callers use for models, in no order.
+    pub(crate) fn model_names(&self) -> impl Iterator<Item = &str> {
+        self.models.keys().map(String::as_str)
     }
 
     /// `name` for a metric's label; nothing for a name that nobody configured.
@@ -419,7 +409,7 @@ fn accounts(providers: Vec<ProviderSettings>) -> Vec<Arc<Account>> {
     providers.into_iter().enumerate().map(account).collect()
 }
 
-fn key_entry(mut settings: crate::KeySettings, id: TierId, tier: &Tier) -> Arc<KeyEntry> {
+fn key_entry(mut settings: KeySettings, id: TierId, tier: &Tier) -> Arc<KeyEntry> {
     let own = bind(std::mem::take(&mut settings.limits), &Owner::Key(&settings.name));
     Arc::new(KeyEntry {
         tier: id,

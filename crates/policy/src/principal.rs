@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::SubjectKind;
-use crate::policy::{BoundLimit, TierId};
+use crate::access::matches_any;
+use crate::policy::{BoundLimit, Policy, Tier, TierId};
 use crate::settings::{Guardrails, KeySettings};
 
 /// One value of a subject: whom a meter counts.
@@ -97,15 +98,53 @@ impl KeySubjects {
     }
 }
 
-/// Who is asking, as far as headers and the connection tell.
+/// Who is asking, as far as headers and the connection tell, and the policy that says so.
 #[derive(Clone, Debug)]
 pub struct Caller {
+    pub(crate) policy: Arc<Policy>,
     pub(crate) key: Option<Arc<KeyEntry>>,
     pub(crate) tier: TierId,
     pub(crate) ip: IpAddr,
 }
 
 impl Caller {
+    /// The policy that knows the caller.
+    pub const fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    pub(crate) fn tier(&self) -> &Tier {
+        self.policy.tier(self.tier)
+    }
+
+    /// The name of the caller's tier.
+    pub fn tier_name(&self) -> &Arc<str> {
+        &self.tier().name
+    }
+
+    /// The limits on the caller's requests: the key's, the tier's, everybody's.
+    pub(crate) fn limits(&self) -> &Arc<[Arc<BoundLimit>]> {
+        self.key.as_ref().map_or(&self.tier().limits, |key| &key.limits)
+    }
+
+    pub(crate) fn guardrails(&self) -> &Guardrails {
+        self.key.as_ref().map_or(&self.tier().guardrails, |key| &key.guardrails)
+    }
+
+    /// Whether the caller's lists allow the model called `name`.
+    pub(crate) fn may_use(&self, name: &str) -> bool {
+        let own = self.key.as_ref().and_then(|key| key.settings.models.as_ref());
+        matches_any(&self.tier().models, name)
+            && own.is_none_or(|patterns| matches_any(patterns, name))
+    }
+
+    /// The configured models that the caller may use, by name.
+    pub fn models(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.policy.model_names().filter(|n| self.may_use(n)).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The operator's name for the caller's key; nothing for an anonymous caller.
     pub fn key_name(&self) -> Option<&str> {
         self.key.as_deref().map(KeyEntry::name)

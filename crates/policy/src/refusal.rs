@@ -210,7 +210,7 @@ impl Plan {
         Refusal::Limited(Box::new(Limitation {
             kind: telling.kind(),
             message: telling.message(),
-            limited: telling.limited(&self.policy.tier_name(&self.caller), refused_by),
+            limited: telling.limited(self.caller.tier_name(), refused_by),
             wait: short.wait,
             unit: limit.limit.unit,
             meter: meter.get(),
@@ -218,12 +218,8 @@ impl Plan {
     }
 
     fn subject_of(&self, limit: &BoundLimit, candidate: &Candidate) -> Option<String> {
-        let request = Request {
-            policy: &self.policy,
-            caller: &self.caller,
-            model: &self.model,
-            endpoint: self.ask.endpoint,
-        };
+        let request =
+            Request { caller: &self.caller, model: &self.model, endpoint: self.ask.endpoint };
         let subjects = request.subjects(limit, Some(candidate.deployment()));
         let words: Vec<_> = subjects.iter().map(ToString::to_string).collect();
         (!words.is_empty()).then(|| words.join(" and "))

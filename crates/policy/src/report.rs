@@ -28,15 +28,16 @@ impl Watched {
     }
 }
 
-impl Policy {
-    /// The limits on `caller`, each with its meter. With `own_only`, those that count nobody else.
-    pub fn watched(&self, caller: &Caller, own_only: bool, now: Timestamp) -> Vec<Watched> {
+impl Caller {
+    /// The limits on the caller, each with its meter. With `own_only`, those that count nobody
+    /// else.
+    pub fn watched(&self, own_only: bool, now: Timestamp) -> Vec<Watched> {
         let mut watched: Vec<Watched> = Vec::new();
-        for bound in self.limits_on(caller).iter() {
+        for bound in self.limits().iter() {
             if own_only && (!bound.is_own() || bound.limit.shadow) {
                 continue;
             }
-            for found in self.meters_of(caller, bound, now) {
+            for found in self.meters_of(bound, now) {
                 if watched.iter().all(|seen| seen.charge.meter != found.charge.meter) {
                     watched.push(found);
                 }
@@ -46,11 +47,11 @@ impl Policy {
     }
 
     /// The meters of one limit for one caller: one, or one for each model or path it divides among.
-    fn meters_of(&self, caller: &Caller, bound: &Arc<BoundLimit>, now: Timestamp) -> Vec<Watched> {
+    fn meters_of(&self, bound: &Arc<BoundLimit>, now: Timestamp) -> Vec<Watched> {
         let divides_by = |kind: &SubjectKind| bound.limit.subjects.contains(kind);
         let models: Vec<_> =
             if divides_by(&SubjectKind::Model) || divides_by(&SubjectKind::Provider) {
-                self.models_for(caller).into_iter().filter_map(|name| self.model(name)).collect()
+                self.models().into_iter().filter_map(|name| self.policy.model(name)).collect()
             } else {
                 // Whichever it is: none of it is in the meter.
                 vec![Model::any()]
@@ -63,7 +64,7 @@ impl Policy {
         let mut meters = Vec::new();
         for model in &models {
             for &endpoint in endpoints {
-                let request = Request { policy: self, caller, model, endpoint };
+                let request = Request { caller: self, model, endpoint };
                 let deployment = model.routes.first().map(AsRef::as_ref);
                 let subjects = request.subjects(bound, deployment);
                 meters.push(watch(bound, &subjects, now));
@@ -71,7 +72,9 @@ impl Policy {
         }
         meters
     }
+}
 
+impl Policy {
     /// The limit on failed authentication from the caller's address, and a charge of one failure.
     pub fn failed_login(&self, ip: std::net::IpAddr, now: Timestamp) -> Option<Charges> {
         let bound = &self.failed_logins;

@@ -77,13 +77,13 @@ fn settings(tiers: Vec<TierSettings>, keys: Vec<KeySettings>) -> Settings {
     }
 }
 
-fn plan(policy: &Arc<Policy>, caller: Caller, extra: &str) -> Result<Plan, Refusal> {
+fn plan(caller: &Caller, extra: &str) -> Result<Plan, Refusal> {
     let body = format!(
         r#"{{"model": "small", "messages": [{{"role": "user", "content": "Hi"}}]{extra}}}"#
     );
     let ask = read(Endpoint::ChatCompletions, body.as_bytes()).unwrap();
     let counts = Counts { input: Tokens::new(100), how: How::Exact };
-    policy.consider(caller, ask)?.plan(counts, NOW)
+    caller.consider(ask)?.plan(counts, NOW)
 }
 
 fn meters(plan: &Plan, candidate: usize) -> Vec<MeterId> {
@@ -103,7 +103,7 @@ fn what_is_asked_of_each_limit_follows_its_unit() {
     ];
     let policy = Policy::new(settings(vec![tier("pro", &limits)], vec![key("web", "pro")]));
     let caller = || policy.identify(Some("web"), IP).unwrap();
-    let whole = plan(&policy, caller(), r#", "n": 3, "max_tokens": 10"#).unwrap();
+    let whole = plan(&caller(), r#", "n": 3, "max_tokens": 10"#).unwrap();
     let asked = |plan: &Plan| -> Vec<u64> {
         let charges = plan.candidates()[0].charges();
         let stretch = charges.stretch();
@@ -112,9 +112,9 @@ fn what_is_asked_of_each_limit_follows_its_unit() {
     };
     // 100 tokens in at $1, three times 10 out at $4 a million: 220,000 nano-dollars.
     assert_eq!(asked(&whole), [1, 100, 30, 130, 220_000, 1], "a whole answer is no stream");
-    let streamed = plan(&policy, caller(), r#", "n": 3, "max_tokens": 10, "stream": true"#);
+    let streamed = plan(&caller(), r#", "n": 3, "max_tokens": 10, "stream": true"#);
     assert_eq!(asked(&streamed.unwrap()), [1, 100, 30, 130, 220_000, 1, 1]);
-    let free = plan(&policy, caller(), "").unwrap();
+    let free = plan(&caller(), "").unwrap();
     let stretch = free.candidates()[0].charges().stretch();
     assert_eq!((stretch.least, stretch.most), (16, 4096), "a model of unknown size");
     assert_eq!(
@@ -130,7 +130,7 @@ fn what_is_left_follows_the_settlement_table() {
         ["9 requests per minute per key", "9k tokens per minute per key", "$9 per day per key"];
     let policy = Policy::new(settings(vec![tier("pro", &limits)], vec![key("web", "pro")]));
     let caller = policy.identify(Some("web"), IP).unwrap();
-    let plan = plan(&policy, caller, r#", "max_tokens": 50"#).unwrap();
+    let plan = plan(&caller, r#", "max_tokens": 50"#).unwrap();
     let usage = Usage { input: Tokens::new(90), output: Tokens::new(20), ..Usage::default() };
     // Reserved: 1 request, 150 tokens, 300,000 nano-dollars. Used: 90 in, 20 out.
     let reserved = [1, 150, 300_000];
@@ -161,7 +161,7 @@ fn who_leaves_something_out_falls_back_to_the_next_and_escapes_nothing() {
     let policy = Policy::new(settings(tiers, vec![full, same, key("bare", "pro")]));
     let subjects = |secret: Option<&str>| -> Vec<String> {
         let caller = policy.identify(secret, IP).unwrap();
-        let watched = policy.watched(&caller, false, NOW);
+        let watched = caller.watched(false, NOW);
         watched.into_iter().map(|watched| watched.subject.unwrap()).collect()
     };
     let ip = "ip:192.0.2.7";
@@ -171,9 +171,8 @@ fn who_leaves_something_out_falls_back_to_the_next_and_escapes_nothing() {
     );
     assert_eq!(subjects(Some("bare"))[1..], ["key:bare"; 5]);
     assert_eq!(subjects(None), [ip; 6]);
-    let of = |secret: &str| {
-        meters(&plan(&policy, policy.identify(Some(secret), IP).unwrap(), "").unwrap(), 0)
-    };
+    let of =
+        |secret: &str| meters(&plan(&policy.identify(Some(secret), IP).unwrap(), "").unwrap(), 0);
     let (full, same) = (of("full"), of("same"));
     assert_eq!(full[2], same[2], "two keys of one user");
     assert!(full[1] != same[1] && full[3] != same[3], "{full:?} {same:?}");
@@ -190,7 +189,7 @@ fn a_changed_amount_or_tier_keeps_what_is_used() {
         let mut web = key("web", tier_name);
         web.user = Some("ana".to_owned());
         let policy = Policy::new(settings(tiers, vec![web]));
-        meters(&plan(&policy, policy.identify(Some("web"), IP).unwrap(), "").unwrap(), 0)[0]
+        meters(&plan(&policy.identify(Some("web"), IP).unwrap(), "").unwrap(), 0)[0]
     };
     let before = meter("free", "20 requests per minute per user");
     assert_eq!(before, meter("free", "30 requests per minute per user"), "another amount");
@@ -219,7 +218,7 @@ fn a_model_is_named_only_to_those_who_may_know_it() {
         let body =
             format!(r#"{{"model": "{model}", "messages": [{{"role": "user", "content": "Hi"}}]}}"#);
         let ask = read(Endpoint::ChatCompletions, body.as_bytes()).unwrap();
-        policy.consider(policy.identify(Some(key), IP).unwrap(), ask)
+        policy.identify(Some(key), IP).unwrap().consider(ask)
     };
     assert_eq!(ask("web", "small").unwrap().need(), Need::Nothing, "nothing counts tokens");
     assert!(
@@ -243,9 +242,8 @@ fn money_limits_refuse_what_has_no_price_and_only_they_do() {
         settings.prices.clear();
         Policy::new(settings)
     };
-    let ask = |policy: &Arc<Policy>, extra: &str| {
-        plan(policy, policy.identify(Some("web"), IP).unwrap(), extra)
-    };
+    let ask =
+        |policy: &Arc<Policy>, extra: &str| plan(&policy.identify(Some("web"), IP).unwrap(), extra);
     let money = limited(&["$1 per day per key"]);
     assert!(matches!(ask(&money, ""), Err(Refusal::NotPriced { .. })));
     assert!(ask(&limited(&["9 requests per day per key"]), "").is_ok());
@@ -266,7 +264,7 @@ fn money_limits_refuse_what_has_no_price_and_only_they_do() {
 fn a_provider_limit_counts_the_provider_that_is_tried() {
     let limits = ["9 requests per minute per provider", "9 requests per minute per user and model"];
     let policy = Policy::new(settings(vec![tier("pro", &limits)], vec![key("web", "pro")]));
-    let plan = plan(&policy, policy.identify(Some("web"), IP).unwrap(), "").unwrap();
+    let plan = plan(&policy.identify(Some("web"), IP).unwrap(), "").unwrap();
     let (first, second) = (meters(&plan, 0), meters(&plan, 1));
     assert_ne!(first[0], second[0]);
     assert_eq!(first[1], second[1]);

@@ -25,7 +25,7 @@ use tollgate_gateway::server::{Draining, Peer, Server};
 use tollgate_gateway::tasks::Tasks;
 use tollgate_gateway::telemetry::Metrics;
 use tollgate_gateway::upstream::{Account, Timeouts};
-use tollgate_gateway::{Bounds, Gateway, Parts, Upstreams, tls};
+use tollgate_gateway::{Bounds, Gateway, Live, Parts, Upstreams, tls};
 use tollgate_policy::Policy;
 use tollgate_sim::{Provider, Script};
 use tollgate_store::{Clock, ClockHand, Memory};
@@ -114,16 +114,18 @@ impl Plot {
         let timeouts = Timeouts { connect: Duration::from_secs(5), first_byte };
         let (draining, tasks) = (Draining::new(), Tasks::new());
         let gateway = Gateway::new(Parts {
-            upstreams: Upstreams::new(&accounts, timeouts).unwrap(),
-            crew: Crew::start(NonZeroUsize::MIN, NonZeroUsize::new(64).unwrap()).unwrap(),
-            bounds: Bounds {
-                body_bytes_max: config.max_body,
-                body: config.timeouts.body,
-                first_byte: config.timeouts.first_byte,
-                idle: config.timeouts.idle,
+            live: Live {
+                upstreams: Upstreams::new(&accounts, timeouts).unwrap(),
+                bounds: Bounds {
+                    body_bytes_max: config.max_body,
+                    body: config.timeouts.body,
+                    first_byte: config.timeouts.first_byte,
+                    idle: config.timeouts.idle,
+                },
+                policy: Policy::new(config.settings),
             },
+            crew: Crew::start(NonZeroUsize::MIN, NonZeroUsize::new(64).unwrap()).unwrap(),
             metrics: Arc::new(Metrics::new()),
-            policy: Policy::new(config.settings),
             meters: meters.clone(),
             loopback: true,
             draining: draining.clone(),

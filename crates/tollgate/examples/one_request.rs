@@ -43,12 +43,12 @@ fn main() {
     let body = Bytes::from_static(REQUEST.as_bytes());
 
     let caller = policy.identify(Some("web-secret-00000000"), [192, 0, 2, 7].into()).unwrap();
-    println!("identify  key {}, tier {}", caller.key_name().unwrap(), policy.tier_name(&caller));
+    println!("identify  key {}, tier {}", caller.key_name().unwrap(), caller.tier_name());
 
     let ask = read(Endpoint::ChatCompletions, &body).unwrap();
     println!("read      {} for {}, output cap {:?}", ask.endpoint.path(), ask.model, ask.cap);
 
-    let options = policy.consider(caller, ask).unwrap();
+    let options = caller.consider(ask).unwrap();
     println!("consider  counted as {}, {:?}", options.counted_as(), options.need());
 
     let counts = count_prompt(options.counted_as(), &body, &options.ask().prompt, None);
@@ -80,7 +80,7 @@ fn main() {
     let used = candidate.used(Ended::Answered(&usage), |at| held.reserved(at));
     let settlement = held.settle(&used);
     println!("settle    {:?}", settlement.kind);
-    for watched in policy.watched(plan.caller(), true, clock.now()) {
+    for watched in plan.caller().watched(true, clock.now()) {
         let (_, standings) = meters.peek(&watched.look().unwrap()).unwrap();
         let standing = standings[0];
         let (used, left) = (standing.used.get(), standing.left.get());

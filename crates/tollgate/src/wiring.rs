@@ -17,7 +17,7 @@ use tollgate_gateway::server::{Draining, Server};
 use tollgate_gateway::tasks::Tasks;
 use tollgate_gateway::telemetry::Metrics;
 use tollgate_gateway::upstream::{Account, Timeouts};
-use tollgate_gateway::{Bounds, Gateway, Parts, Upstreams, server, tls};
+use tollgate_gateway::{Bounds, Gateway, Live, Parts, Upstreams, server, tls};
 use tollgate_policy::Policy;
 use tollgate_store::{Clock, Memory};
 use tollgate_units::Span;
@@ -56,18 +56,11 @@ pub(crate) async fn start(config: Config) -> Result<Running, Complaint> {
         None => None,
     };
     let gateway = Gateway::new(Parts {
-        upstreams: upstreams(&config)?,
+        live: live(&config)?,
         crew: crew()?,
-        bounds: Bounds {
-            body_bytes_max: config.max_body,
-            body: config.timeouts.body,
-            first_byte: config.timeouts.first_byte,
-            idle: config.timeouts.idle,
-        },
         loopback: listen.ip().is_loopback(),
         seed: seed()?,
         draining: draining.clone(),
-        policy: Policy::new(config.settings),
         meters,
         metrics,
     });
@@ -137,6 +130,20 @@ fn bind(which: &str, to: SocketAddr) -> Result<TcpListener, Complaint> {
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, Complaint> {
     listener.local_addr().map_err(|error| format!("no local address: {error}"))
+}
+
+/// What `config` puts in force.
+fn live(config: &Config) -> Result<Live, Complaint> {
+    Ok(Live {
+        upstreams: upstreams(config)?,
+        bounds: Bounds {
+            body_bytes_max: config.max_body,
+            body: config.timeouts.body,
+            first_byte: config.timeouts.first_byte,
+            idle: config.timeouts.idle,
+        },
+        policy: Policy::new(config.settings.clone()),
+    })
 }
 
 fn upstreams(config: &Config) -> Result<Upstreams, Complaint> {
