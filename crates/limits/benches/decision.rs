@@ -103,7 +103,7 @@ fn one_limit(number: u64) -> Charges {
 fn six_limits(user: u64, key: u64, team: u64) -> Charges {
     let day = Timestamp::from_millis(1_799_971_200_000);
     let turns = [0, 1, 2].map(|days| day.plus(Span::from_secs(days * 86_400)));
-    let tokens = Demand { fixed: 700, each: 1, per: 1 };
+    let tokens = Demand { each: 1, ..Demand::exactly(Amount::new(700)) };
     let charge = |number, rule, demand| Charge { meter: meter(number), rule, demand };
     of(vec![
         sliding(4 * user, 1),
@@ -122,7 +122,7 @@ fn six_limits(user: u64, key: u64, team: u64) -> Charges {
         charge(
             4 * team + 1,
             Rule::Calendar { most: PLENTY, turns },
-            Demand { fixed: 1_750_000, each: 10_000, per: 1_000 },
+            Demand { fixed: 1_750_000, each: 10_000, per: 1_000, room: Amount::ZERO },
         ),
     ])
 }

@@ -59,7 +59,7 @@ impl ReservationId {
 ///
 /// Requests are `exactly(1)`. Tokens have `fixed` = input, `each` = n, `per` = 1. Money has
 /// pico-dollars in `fixed` and `each`, and `per` = 1000, so the one rounding to nano-dollars
-/// happens here, upwards.
+/// happens here, upwards. Tool calls are known only `afterwards()`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Demand {
     /// Needed whatever the stretch.
@@ -68,12 +68,25 @@ pub struct Demand {
     pub each: u128,
     /// How many of these make one unit of the meter; zero is read as one.
     pub per: u32,
+    /// How much must have room, should that be more than is taken.
+    pub room: Amount,
 }
 
 impl Demand {
     /// The same amount at every stretch.
     pub const fn exactly(amount: Amount) -> Self {
-        Self { fixed: amount.get() as u128, each: 0, per: 1 }
+        Self { fixed: amount.get() as u128, each: 0, per: 1, room: Amount::ZERO }
+    }
+
+    /// What is known only when it has been used: it takes nothing beforehand, and is refused once
+    /// there is no room for one.
+    pub const fn afterwards() -> Self {
+        Self { room: Amount::ONE, ..Self::exactly(Amount::ZERO) }
+    }
+
+    /// What must have room at this stretch.
+    pub fn asked(&self, stretch: u64) -> Amount {
+        self.at(stretch).max(self.room)
     }
 
     /// The amount at this stretch, rounded up; more than any limit holds saturates.
@@ -84,8 +97,11 @@ impl Demand {
 
     /// The largest stretch at which no more than `left` is asked for, or none when there is none.
     pub(crate) fn reach(&self, left: Amount) -> Option<u64> {
-        let room = u128::from(left.get()) * self.per();
-        let flexible = room.checked_sub(self.fixed)?;
+        if left < self.room {
+            return None;
+        }
+        let units = u128::from(left.get()) * self.per();
+        let flexible = units.checked_sub(self.fixed)?;
         let reach = flexible.checked_div(self.each).unwrap_or(u128::MAX);
         Some(u64::try_from(reach).unwrap_or(u64::MAX))
     }

@@ -70,7 +70,7 @@ pub struct Settlement {
 pub enum SettlementKind {
     /// Every charge used what it had reserved.
     Exact,
-    /// Some charge used more than it had reserved.
+    /// Some charge used more than it had reserved, and had reserved something.
     Overrun,
     /// Some charge used less than it had reserved, and none more.
     Refund,
@@ -215,7 +215,7 @@ fn decide(
         match charge.demand.reach(left.plus(already)) {
             Some(reach) if reach >= least => stretch = stretch.min(reach),
             Some(_) | None => {
-                let asked = charge.demand.at(least);
+                let asked = charge.demand.asked(least);
                 let wait = wait(meter, &charge.rule, [asked, already], now);
                 short.push(Short { charge: position, wait, asked });
             }
@@ -340,7 +340,10 @@ fn end(
         let used = used(position, &mark);
         let debt = used.less(mark.reserved);
         if debt > Amount::ZERO {
-            settlement.kind = SettlementKind::Overrun;
+            // Where nothing was reserved, all that is used is known afterwards: no overrun.
+            if mark.reserved > Amount::ZERO {
+                settlement.kind = SettlementKind::Overrun;
+            }
             settlement.debt.push((position, debt));
         } else if used < mark.reserved && settlement.kind == SettlementKind::Exact {
             settlement.kind = SettlementKind::Refund;

@@ -1,11 +1,11 @@
 //! No meter ever admits more than its rule promises, and none refuses without need.
 
 use proptest::prelude::*;
-use tollgate_limits::{Charge, Charges, Demand, Rule, Stretch, Wait, peek};
+use tollgate_limits::{Charge, Charges, Rule, Stretch, Wait, peek};
 
 use crate::oracle::judge;
 use crate::world::{
-    Entry, Step, World, amount, any_rule, exactly, firm, history, meter_id, ms, rules, step,
+    Entry, Step, World, amount, any_rule, demand, exactly, firm, history, meter_id, ms, rules, step,
 };
 
 proptest! {
@@ -26,7 +26,7 @@ proptest! {
                 Ok(chosen) => {
                     let after = std::mem::replace(&mut world.log, before);
                     prop_assert!((least..=most).contains(&chosen));
-                    prop_assert_eq!(refusers(&world, &charges, chosen), vec![], "promise broken");
+                    prop_assert_eq!(refusers(&world, &charges, chosen), Vec::<usize>::new(), "promise broken");
                     prop_assert!(chosen == most || !admits(&world, &charges, chosen + 1));
                     world.log = after;
                 }
@@ -124,11 +124,11 @@ proptest! {
     /// The decision finds by division what stepping through all stretches finds.
     #[test]
     fn the_stretch_is_the_largest_that_fits(
-        demand in (0_u128..500, 0_u128..60, 0_u32..9),
+        parts in (0_u128..500, 0_u128..60, 0_u32..9),
         (most, least, more) in (0_u64..300, 0_u64..40, 0_u64..40),
     ) {
-        let (fixed, each, per) = demand;
-        let demand = Demand { fixed, each, per };
+        let (fixed, each, per) = parts;
+        let demand = demand(fixed, each, per);
         let rule = Rule::Sliding { most: amount(most), window: crate::world::span(1000) };
         let stretch = Stretch { least, most: least + more };
         let list = vec![Charge { meter: meter_id(0), rule, demand }];
@@ -143,7 +143,7 @@ proptest! {
 
 #[test]
 fn numbers_at_their_ends_refuse_and_never_wrap() {
-    let huge = Demand { fixed: u128::MAX, each: u128::MAX, per: 1 };
+    let huge = demand(u128::MAX, u128::MAX, 1);
     assert_eq!(huge.at(u64::MAX), amount(u64::MAX));
     let rules = [
         Rule::Bucket { burst: amount(u64::MAX), units: amount(1), period: crate::world::span(1) },
@@ -167,7 +167,7 @@ fn numbers_at_their_ends_refuse_and_never_wrap() {
 /// The positions whose promise the request at this stretch would break.
 fn refusers(world: &World, charges: &Charges, stretch: u64) -> Vec<usize> {
     let broken = |charge: &Charge| {
-        let asked = charge.demand.at(stretch).get();
+        let asked = charge.demand.asked(stretch).get();
         judge(world, charge.meter, &charge.rule, asked).must_refuse
     };
     charges.iter().enumerate().filter(|(_, c)| broken(c)).map(|(at, _)| at).collect()
@@ -176,7 +176,7 @@ fn refusers(world: &World, charges: &Charges, stretch: u64) -> Vec<usize> {
 /// Whether the request at this stretch has to pass.
 fn admits(world: &World, charges: &Charges, stretch: u64) -> bool {
     charges.iter().all(|charge| {
-        let asked = charge.demand.at(stretch).get();
+        let asked = charge.demand.asked(stretch).get();
         judge(world, charge.meter, &charge.rule, asked).must_admit
     })
 }

@@ -1,11 +1,11 @@
 //! What gateways get wrong, case by case.
 
 use tollgate_limits::{
-    Charge, Charges, ChargesError, Demand, Rule, Standing, Stretch, Wait, peek, rebook,
+    Charge, Charges, ChargesError, Demand, Rule, SettlementKind, Standing, Stretch, Wait, peek, rebook,
 };
 use tollgate_units::{Amount, Span, Timestamp};
 
-use crate::world::{World, amount, exactly, firm, meter_id, ms, span};
+use crate::world::{World, amount, demand, exactly, firm, meter_id, ms, span};
 
 const HOUR: u64 = 3_600_000;
 const MINUTE: Span = Span::from_secs(60);
@@ -129,12 +129,12 @@ fn a_request_without_a_cap_gets_what_is_left() {
         Charge {
             meter: meter_id(0),
             rule: tokens,
-            demand: Demand { fixed: 3_000, each: 2, per: 1 },
+            demand: demand(3_000, 2, 1),
         },
         Charge {
             meter: meter_id(1),
             rule: cost,
-            demand: Demand { fixed: 7_500_000, each: 20_000, per: 1_000 },
+            demand: demand(7_500_000, 20_000, 1_000),
         },
     ];
     let charges = Charges::new(list, Stretch { least: 16, most: 4_096 }).expect("two meters");
@@ -287,6 +287,25 @@ fn an_extension_takes_only_what_is_more() {
     // 14 are held, 5 of them not drained and movable: with the 4 they can come back, no more.
     world.void(FIRST);
     assert_eq!((world.shelf.books.refunded, world.shelf.books.forfeited), (9, 5));
+}
+
+/// Tool calls: nothing is held for the one that may come, and what came counts from then on.
+#[test]
+fn what_is_known_afterwards_is_refused_only_once_there_is_no_room_for_one() {
+    let rule = Rule::Total { most: amount(3), idle: MINUTE };
+    let mut world = at(hours(9));
+    let call =
+        || firm(vec![Charge { meter: meter_id(0), rule, demand: Demand::afterwards() }]);
+    for used in [2, 2] {
+        world.reserve(&call()).expect("there is room for one");
+        world.reserve(&call()).expect("and for one beside it: nothing is held");
+        let settled = world.settle(FIRST, &[used]).expect("it was open");
+        assert_eq!(settled.kind, SettlementKind::Exact, "used afterwards is no overrun");
+        world.void(FIRST);
+    }
+    let denied = world.reserve(&call()).expect_err("4 of 3 are used");
+    assert_eq!(denied.short[0].asked, amount(1));
+    assert_eq!(denied.wait(), Wait::Until(hours(9).plus(MINUTE)));
 }
 
 #[test]

@@ -23,7 +23,7 @@ proptest! {
             let Err(denied) = world.reserve(&charges) else { continue };
             for short in &denied.short {
                 let Some(charge) = charges.get(short.charge) else { unreachable!() };
-                prop_assert_eq!(short.asked, charge.demand.at(stretch.least));
+                prop_assert_eq!(short.asked, charge.demand.asked(stretch.least));
                 if !promises(charge) {
                     let second = world.now.plus(Span::from_secs(1));
                     let never = short.asked > charge.rule.most();

@@ -288,11 +288,16 @@ pub(crate) fn rules() -> impl Strategy<Value = Vec<Rule>> {
     prop::collection::vec(any_rule(), 4)
 }
 
+pub(crate) fn demand(fixed: u128, each: u128, per: u32) -> Demand {
+    Demand { fixed, each, per, room: Amount::ZERO }
+}
+
 pub(crate) fn asks() -> impl Strategy<Value = Vec<Ask>> {
     let demand = prop_oneof![
         (0_u64..12).prop_map(|units| Demand::exactly(amount(units))),
-        (0_u128..8, 0_u128..4).prop_map(|(fixed, each)| Demand { fixed, each, per: 1 }),
-        (0_u128..50, 0_u128..20).prop_map(|(fixed, each)| Demand { fixed, each, per: 7 }),
+        (0_u128..8, 0_u128..4).prop_map(|(fixed, each)| demand(fixed, each, 1)),
+        (0_u128..50, 0_u128..20).prop_map(|(fixed, each)| demand(fixed, each, 7)),
+        Just(Demand::afterwards()),
     ];
     let ask = (0_usize..4, demand).prop_map(|(meter, demand)| Ask { meter, demand });
     prop::collection::vec(ask, 1..5)
