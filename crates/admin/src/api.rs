@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tollgate_gateway::{Gateway, foreign, telemetry};
+use tollgate_gateway::{Asker, Gateway, foreign, telemetry};
 use tollgate_wire::Endpoint;
 use tower::ServiceExt;
 
@@ -74,6 +74,10 @@ async fn limits(State(admin): State<Admin>, Query(query): Query<LimitsQuery>) ->
 struct Question {
     /// The key's name; absent for an anonymous caller.
     key: Option<String>,
+    /// The caller's address; absent for loopback.
+    ip: Option<std::net::IpAddr>,
+    /// The session that the request belongs to.
+    session: Option<String>,
     /// The model, where no request is given.
     model: Option<String>,
     /// The path of the request.
@@ -98,7 +102,8 @@ async fn explain(State(admin): State<Admin>, Json(question): Json<Question>) -> 
             return mistake(StatusCode::BAD_REQUEST, "name a model, or give a whole request");
         }
     };
-    let explained = admin.gateway.explain(question.key.as_deref(), endpoint, &body.into()).await;
+    let asker = Asker { key: question.key, ip: question.ip, session: question.session };
+    let explained = admin.gateway.explain(&asker, endpoint, &body.into()).await;
     match explained {
         Some(explanation) => Json(explanation).into_response(),
         None => mistake(StatusCode::NOT_FOUND, "there is no key of that name"),

@@ -90,6 +90,8 @@ fn settings(provider: &str) -> Settings {
     let model = |name: &String| ModelSettings {
         name: name.clone(),
         serve: vec![Route { provider: provider.to_owned(), model: name.clone() }],
+        limits: Vec::new(),
+        guardrails: Guardrails::default(),
     };
     Settings {
         providers: vec![ProviderSettings {
@@ -100,18 +102,14 @@ fn settings(provider: &str) -> Settings {
             on_disconnect: OnDisconnect::Cancel,
         }],
         models: names.iter().map(model).collect(),
-        prices: Vec::new(),
-        unpriced: None,
         tiers: vec![TierSettings {
             name: ANONYMOUS.to_owned(),
             models: names,
             limits: LIMITS.iter().filter_map(|text| limit(text)).collect(),
             guardrails: Guardrails::default(),
         }],
-        limits: Vec::new(),
-        guardrails: Guardrails::default(),
-        keys: Vec::new(),
         min_output_tokens: MIN_OUTPUT_TOKENS,
+        ..Settings::default()
     }
 }
 

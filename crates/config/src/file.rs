@@ -12,8 +12,8 @@ use crate::reader::{Field, Keys, Reader, Section};
 use crate::values::{duration, size};
 use crate::yaml::{self, Flaw, Node, Value};
 use crate::{
-    Config, Data, FILE_BYTES_MAX, Mistakes, Source, Timeouts, TlsFiles, keys, models, providers,
-    secret, tiers,
+    Config, Data, FILE_BYTES_MAX, Mistakes, Source, Timeouts, TlsFiles, downgrades, groups, keys,
+    models, providers, secret, tiers,
 };
 
 const FILE_KEYS: Keys = Keys {
@@ -34,6 +34,10 @@ const FILE_KEYS: Keys = Keys {
         "limits",
         "guardrails",
         "keys",
+        "teams",
+        "projects",
+        "orgs",
+        "sessions",
     ],
     later: &[
         "alerts",
@@ -41,13 +45,9 @@ const FILE_KEYS: Keys = Keys {
         "cache",
         "identity_headers",
         "jwt",
-        "orgs",
-        "projects",
         "queue",
         "retry",
-        "sessions",
         "shared",
-        "teams",
         "trusted_proxies",
     ],
 };
@@ -94,7 +94,14 @@ pub fn parse(
         return Err(Mistakes::in_file(&quoted, marks));
     }
     let folder = Path::new(name).parent().unwrap_or(Path::new("."));
-    let mut reader = Reader { least_output: MIN_OUTPUT_TOKENS, text, env, folder, marks };
+    let mut reader = Reader {
+        least_output: MIN_OUTPUT_TOKENS,
+        downgrades: Vec::new(),
+        text,
+        env,
+        folder,
+        marks,
+    };
     let empty = Node { at: 0..0, value: Value::Map(Vec::new()) };
     let root = root.filter(|root| !root.is_null()).unwrap_or(empty);
     let config = read(&mut reader, &root, PathBuf::from(name));
@@ -122,8 +129,13 @@ fn read(reader: &mut Reader<'_>, root: &Node, path: PathBuf) -> Option<Config> {
         limits: tiers::limits(reader, &file, names.tiers.contains(ANONYMOUS)),
         guardrails: tiers::guardrails(reader, &file),
         keys: keys::read(reader, &file, &names),
+        teams: groups::read(reader, &file, &names, ("teams", "team")),
+        projects: groups::read(reader, &file, &names, ("projects", "project")),
+        orgs: groups::read(reader, &file, &names, ("orgs", "org")),
+        sessions: groups::sessions(reader, &file),
         min_output_tokens: reader.least_output,
     };
+    downgrades::check(reader, &settings, &names);
     let (listen, admin) = addresses(reader, &file);
     let admin_token = file.get("admin_token");
     Some(Config {

@@ -9,7 +9,9 @@
 //! directory, because it is the operator's and not the file's. A file is at most one megabyte.
 
 mod built_in;
+mod downgrades;
 mod file;
+mod groups;
 mod keys;
 mod mistakes;
 mod models;

@@ -6,10 +6,11 @@ use tollgate_units::MicroUsdPerMillion;
 
 use crate::names::Names;
 use crate::reader::{Entry, Field, Keys, Reader, Section};
+use crate::tiers;
 use crate::values::price;
 
 const MODEL_KEYS: Keys =
-    Keys { known: &["serve"], later: &["fallback", "guardrails", "limits", "prefer", "priority"] };
+    Keys { known: &["serve", "limits", "guardrails"], later: &["fallback", "prefer", "priority"] };
 const PRICE_KEYS: Keys =
     Keys { known: &["input", "output", "cached_input", "cache_write"], later: &[] };
 
@@ -60,7 +61,12 @@ fn model(reader: &mut Reader<'_>, entry: Entry<'_>, names: &Names<'_>) -> Option
             serve.push(route);
         }
     }
-    Some(ModelSettings { name: entry.name.to_owned(), serve })
+    Some(ModelSettings {
+        name: entry.name.to_owned(),
+        serve,
+        limits: tiers::limits(reader, &section, true),
+        guardrails: tiers::guardrails(reader, &section),
+    })
 }
 
 fn route(reader: &mut Reader<'_>, field: &Field<'_>, names: &Names<'_>) -> Option<Route> {

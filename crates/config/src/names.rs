@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use tollgate_policy::{Guardrails, ModelSettings, Policy, Settings, TierSettings};
-use tollgate_units::Tokens;
 
 use crate::reader::Section;
 use crate::yaml::Value;
@@ -55,7 +54,12 @@ pub(crate) fn matching<'m>(
     models: impl Iterator<Item = &'m str>,
     patterns: &[&str],
 ) -> Vec<String> {
-    let model = |name: &str| ModelSettings { name: name.to_owned(), serve: Vec::new() };
+    let model = |name: &str| ModelSettings {
+        name: name.to_owned(),
+        serve: Vec::new(),
+        limits: Vec::new(),
+        guardrails: Guardrails::default(),
+    };
     let tier = TierSettings {
         name: tollgate_policy::ANONYMOUS.to_owned(),
         models: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
@@ -63,15 +67,9 @@ pub(crate) fn matching<'m>(
         guardrails: Guardrails::default(),
     };
     let policy = Policy::new(Settings {
-        providers: Vec::new(),
         models: models.map(model).collect(),
-        prices: Vec::new(),
-        unpriced: None,
         tiers: vec![tier],
-        limits: Vec::new(),
-        guardrails: Guardrails::default(),
-        keys: Vec::new(),
-        min_output_tokens: Tokens::ZERO,
+        ..Settings::default()
     });
     let caller = policy.identify(None, IpAddr::V4(Ipv4Addr::LOCALHOST));
     let names = caller.map(|caller| caller.models().into_iter().map(str::to_owned).collect());

@@ -10,6 +10,7 @@ use std::path::Path;
 use tollgate_policy::Mistake;
 use tollgate_units::Tokens;
 
+use crate::downgrades::Downgrade;
 use crate::mistakes::{Mark, SHOWN_MAX};
 use crate::yaml::{Node, Value};
 
@@ -23,6 +24,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) folder: &'a Path,
     /// An answer of fewer tokens is none: no guardrail may be below.
     pub(crate) least_output: Tokens,
+    /// Limits that send requests to another model, to be checked at the end.
+    pub(crate) downgrades: Vec<Downgrade>,
     /// What has been found.
     pub(crate) marks: Vec<Mark>,
 }

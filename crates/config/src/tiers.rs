@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_policy::{ANONYMOUS, Guardrails, Limit, Measure, OnForbiddenTool, TierSettings};
+use tollgate_policy::{
+    ANONYMOUS, Guardrails, Limit, Measure, OnForbiddenTool, SubjectKind, TierSettings,
+};
 use tollgate_units::Tokens;
 
+use crate::downgrades;
 use crate::names::Names;
 use crate::reader::{Entry, Field, Keys, Reader, Section};
 use crate::values::tokens;
@@ -94,7 +97,8 @@ pub(crate) fn limits(reader: &mut Reader<'_>, section: &Section<'_>, keyless: bo
         let Some(limit) = limit(reader, item) else {
             continue;
         };
-        if keyless && limit.measure == Measure::Total && limit.counts_callers() {
+        let ends = limit.subjects.contains(&SubjectKind::Session);
+        if keyless && limit.measure == Measure::Total && limit.counts_callers() && !ends {
             let what = "expected a period: for a caller without a key, a total would count an \
                         address for ever";
             reader.mark(item, what);
@@ -113,6 +117,7 @@ pub(crate) fn limits(reader: &mut Reader<'_>, section: &Section<'_>, keyless: bo
                 format!("limits[{first}] is named {name} already; expected another name"),
             );
         }
+        downgrades::note(reader, section, item, &limit);
         limits.push(limit);
     }
     limits
@@ -135,7 +140,8 @@ fn limit(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Limit> {
 }
 
 /// Words that no sentence begins with: what was meant is the rest of the one before.
-const MIDDLE_WORDS: [&str; 7] = ["burst", "in", "named", "per", "reserve", "shadow", "then"];
+const MIDDLE_WORDS: [&str; 8] =
+    ["burst", "in", "named", "per", "reserve", "shadow", "then", "warn"];
 
 /// The guardrails of a section.
 pub(crate) fn guardrails(reader: &mut Reader<'_>, section: &Section<'_>) -> Guardrails {

@@ -7,7 +7,7 @@ use core::fmt::{self, Write as _};
 use std::collections::BTreeSet;
 
 use tollgate_policy::{
-    ANONYMOUS, Guardrails, KeySettings, Limit, Measure, OnForbiddenTool, TierSettings, Unit,
+    ANONYMOUS, Exceed, Guardrails, KeySettings, Limit, Measure, OnForbiddenTool, TierSettings, Unit,
 };
 use tollgate_tokens::{PriceBook, Tariff};
 use tollgate_units::{Amount, NanoUsd, Tokens};
@@ -137,7 +137,8 @@ fn count(tokens: Tokens) -> String {
 /// `32k tokens` or `$0.25`, as a limit says it.
 fn amount(unit: Unit, amount: Amount) -> String {
     let (name, subjects, measure) = (None, Vec::new(), Measure::Total);
-    Limit { name, unit, amount, measure, subjects, shadow: false }.to_string()
+    let (exceed, warn, shadow) = (Exceed::Reject, None, false);
+    Limit { name, unit, amount, measure, subjects, exceed, warn, shadow }.to_string()
 }
 
 fn line(text: &mut String, label: &str, value: &str) -> fmt::Result {

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use tollgate_limits::{Charges, Denied, Stretch};
-use tollgate_policy::{Candidate, Ended, Next, Plan, Search};
+use tollgate_limits::{Charges, Denied, Stretch, Wait};
+use tollgate_policy::{Candidate, Ended, Next, Options, Plan, Search};
 use tollgate_store::Reservation;
 use tollgate_units::Tokens;
 
@@ -31,6 +31,20 @@ pub(crate) struct NoRoom {
     /// Which candidate would have room first, and what its limits said; nothing for a model that is
     /// served nowhere.
     pub(crate) denied: Option<(usize, Denied)>,
+}
+
+impl NoRoom {
+    /// The same request for the model that a limit that refused names.
+    pub(crate) fn downgraded(&self) -> Option<Options> {
+        let (at, denied) = self.denied.as_ref()?;
+        self.plan.downgraded(self.plan.candidates().get(*at)?, denied)
+    }
+
+    /// Of two that refused the same request, the one that would have room first.
+    pub(crate) fn or_sooner(self, other: Self) -> Self {
+        let wait = |of: &Self| of.denied.as_ref().map_or(Wait::Never, |(_, denied)| denied.wait());
+        if wait(&other) < wait(&self) { other } else { self }
+    }
 }
 
 /// Reserves the first candidate that fits; if none does, what was said to the one that would first.
@@ -112,6 +126,11 @@ impl Admitted {
             let Some(candidate) = self.plan.candidates().get(at) else {
                 return false;
             };
+            // What was admitted with its tools is served with them, wherever that is.
+            if candidate.without_tools() != self.candidate().without_tools() {
+                self.search.failed();
+                continue;
+            }
             let since = Instant::now();
             let rebooked = self.held.rebook(candidate.charges().clone());
             gate.metrics.store_took(StoreOp::Rebook, since.elapsed());

@@ -11,6 +11,7 @@ use tollgate_policy::{Caller, Candidate, Next, Plan, Refusal, Search};
 use tollgate_units::{Span, Timestamp, Tokens};
 use tollgate_wire::Endpoint;
 
+use crate::admit::NoRoom;
 use crate::gate::Gateway;
 use crate::models::{Row, rows, shown};
 use crate::scales::Busy;
@@ -26,6 +27,10 @@ pub struct Explanation {
     pub tier: String,
     /// Who would serve it, or would have room for it first.
     pub deployment: Option<String>,
+    /// The model that was asked for, where a limit has another serve the request.
+    pub downgraded_from: Option<String>,
+    /// Whether the model may call no tool, because the limits on an agent are used up.
+    pub without_tools: bool,
     /// The prompt's tokens.
     pub input_tokens: Option<u64>,
     /// How they were counted: `bound`, `exact` or `ratio`.
@@ -57,6 +62,17 @@ pub struct Verdict {
     pub wait_ms: Option<u64>,
 }
 
+/// Who is said to ask.
+#[derive(Clone, Debug, Default)]
+pub struct Asker {
+    /// The key's name; nothing for an anonymous caller.
+    pub key: Option<String>,
+    /// The address; loopback where none is said.
+    pub ip: Option<IpAddr>,
+    /// The session.
+    pub session: Option<String>,
+}
+
 /// Where the limits on one caller stand.
 #[derive(Debug, Serialize)]
 pub struct Holder {
@@ -67,15 +83,14 @@ pub struct Holder {
 }
 
 impl Gateway {
-    /// What would happen to `body`, sent by the key called `key` (or by an anonymous caller on
-    /// loopback), now. Nothing when there is no such caller.
+    /// What would happen to `body`, sent by `asker`, now. Nothing when there is no such caller.
     pub async fn explain(
         self: &Arc<Self>,
-        key: Option<&str>,
+        asker: &Asker,
         endpoint: Endpoint,
         body: &Bytes,
     ) -> Option<Explanation> {
-        let caller = self.caller_called(key)?;
+        let caller = self.caller_called(asker)?;
         let tier = caller.tier_name().to_string();
         let told = |refusal: Refusal| Explanation {
             tier: tier.clone(),
@@ -92,18 +107,41 @@ impl Gateway {
             Ok(Err(malformed)) => return Some(told(Refusal::Malformed(malformed))),
             Err(Busy) => return Some(busy()),
         };
-        let options = match caller.consider(ask) {
+        let mut options = match caller.consider(ask) {
             Ok(options) => options,
             Err(refusal) => return Some(told(refusal)),
         };
-        let Ok(weight) = self.scales.weigh(&options, body).await else {
-            return Some(busy());
-        };
-        let now = self.clock().now();
-        Some(match options.plan(weight.counts, now) {
-            Ok(plan) => self.explain_plan(&plan, tier, now),
-            Err(refusal) => told(refusal),
-        })
+        let mut refused: Option<(NoRoom, Timestamp)> = None;
+        loop {
+            let Ok(weight) = self.scales.weigh(&options, body).await else {
+                return Some(busy());
+            };
+            let moment = self.moment(&options);
+            let plan = match (options.plan(weight.counts, moment), refused) {
+                (Ok(plan), before) => {
+                    refused = before;
+                    plan
+                }
+                (Err(refusal), None) => return Some(told(refusal)),
+                (Err(_), Some((full, now))) => return Some(self.explain_refusal(&full, now)),
+            };
+            let denied = match self.walk(&plan) {
+                Next::Try(at) => return Some(self.explain_way(&plan, at, moment.now)),
+                Next::Refuse(at, denied) => Some((at, denied)),
+                Next::Failed => None,
+            };
+            let full = NoRoom { plan: Box::new(plan), denied };
+            let next = full.downgraded();
+            let full = match refused {
+                Some((before, _)) => before.or_sooner(full),
+                None => full,
+            };
+            match next {
+                Some(next) => options = next,
+                None => return Some(self.explain_refusal(&full, moment.now)),
+            }
+            refused = Some((full, moment.now));
+        }
     }
 
     /// Where the limits stand for each caller that `subject` (`kind:value`) speaks of; without one,
@@ -130,74 +168,103 @@ impl Gateway {
         holders
     }
 
-    fn caller_called(&self, key: Option<&str>) -> Option<Caller> {
+    fn caller_called(&self, asker: &Asker) -> Option<Caller> {
         let policy = &self.live().policy;
-        match key {
-            Some(name) => policy.caller_of(name, LOOPBACK),
-            None => policy.anonymous(LOOPBACK),
-        }
+        let ip = asker.ip.unwrap_or(LOOPBACK);
+        let caller = match &asker.key {
+            Some(name) => policy.caller_of(name, ip),
+            None => policy.anonymous(ip),
+        }?;
+        Some(match &asker.session {
+            Some(name) => {
+                let session = caller.session(name);
+                caller.within(session)
+            }
+            None => caller,
+        })
     }
 
-    /// The candidate that would be served, or told about, and what its limits say.
-    fn walk<'p>(&self, plan: &'p Plan) -> Option<(&'p Candidate, Looked)> {
+    /// The walk over a plan's candidates that admission makes, with nothing taken.
+    fn walk(&self, plan: &Plan) -> Next {
         let mut search = Search::new(plan.candidates().len());
         loop {
             match search.step() {
                 Next::Try(at) => {
-                    let candidate = plan.candidates().get(at)?;
+                    let Some(candidate) = plan.candidates().get(at) else {
+                        return Next::Failed;
+                    };
                     match self.meters.peek(candidate.charges()) {
-                        Ok(room) => return Some((candidate, Ok(room))),
+                        Ok(_) => return Next::Try(at),
                         Err(denied) => search.denied(denied),
                     }
                 }
-                Next::Refuse(at, denied) => {
-                    return Some((plan.candidates().get(at)?, Err(denied)));
-                }
-                Next::Failed => return None,
+                ended @ (Next::Refuse(..) | Next::Failed) => return ended,
             }
         }
     }
 
-    fn explain_plan(&self, plan: &Plan, tier: String, now: Timestamp) -> Explanation {
-        let Some((candidate, looked)) = self.walk(plan) else {
+    fn explain_refusal(&self, full: &NoRoom, now: Timestamp) -> Explanation {
+        let told = full.denied.as_ref();
+        let told = told.and_then(|(at, denied)| Some((full.plan.candidates().get(*at)?, denied)));
+        let Some((candidate, denied)) = told else {
+            let tier = full.plan.caller().tier_name().to_string();
             return Explanation { tier, ..Explanation::default() };
         };
-        let (stretch, refusal) = match &looked {
-            Ok((stretch, _)) => (*stretch, None),
-            Err(denied) => (candidate.charges().stretch().least, Some(denied)),
-        };
-        let standings = looked.as_ref().map_or_else(|no| &no.standings, |(_, all)| all);
-        let deployment = candidate.deployment();
-        let message = refusal.map(|denied| {
-            plan.refusal(candidate, denied, now).notice(String::new(), Span::ZERO).message
-        });
-        let look = Look { candidate, stretch, now };
-        let mut limits = look.enforced(standings, refusal);
-        limits.extend(look.watched(self));
+        let stretch = candidate.charges().stretch().least;
+        let look = Look { plan: &full.plan, candidate, stretch, now };
+        let refusal = full.plan.refusal(candidate, denied, now);
+        let message = refusal.notice(String::new(), Span::ZERO).message;
         Explanation {
-            admitted: refusal.is_none(),
-            refusal: message,
-            tier,
-            deployment: Some(format!("{}/{}", deployment.provider(), deployment.model())),
-            input_tokens: Some(plan.counts().input.get()),
-            counted: Some(format!("{:?}", plan.counts().how).to_ascii_lowercase()),
-            output_tokens_max: Some(Tokens::new(stretch).get()),
-            limits,
+            refusal: Some(message),
+            ..look.explanation(self, &denied.standings, Some(denied))
         }
+    }
+
+    fn explain_way(&self, plan: &Plan, at: usize, now: Timestamp) -> Explanation {
+        let candidate = plan.candidates().get(at);
+        let looked = candidate.and_then(|candidate| {
+            let (stretch, standings) = self.meters.peek(candidate.charges()).ok()?;
+            Some((candidate, stretch, standings))
+        });
+        let Some((candidate, stretch, standings)) = looked else {
+            return Explanation::default();
+        };
+        let look = Look { plan, candidate, stretch, now };
+        Explanation { admitted: true, ..look.explanation(self, &standings, None) }
     }
 }
 
-/// What limits say that are asked and not charged: how much output has room, and how they stand.
-type Looked = Result<(u64, Vec<Standing>), Denied>;
-
 /// A candidate that is looked at and not taken.
 struct Look<'a> {
+    plan: &'a Plan,
     candidate: &'a Candidate,
     stretch: u64,
     now: Timestamp,
 }
 
 impl Look<'_> {
+    fn explanation(
+        &self,
+        gate: &Gateway,
+        standings: &[Standing],
+        denied: Option<&Denied>,
+    ) -> Explanation {
+        let (plan, deployment) = (self.plan, self.candidate.deployment());
+        let mut limits = self.enforced(standings, denied);
+        limits.extend(self.watched(gate));
+        Explanation {
+            tier: plan.caller().tier_name().to_string(),
+            deployment: Some(format!("{}/{}", deployment.provider(), deployment.model())),
+            downgraded_from: plan.downgraded_from().map(str::to_owned),
+            without_tools: self.candidate.without_tools(),
+            input_tokens: Some(plan.counts().input.get()),
+            counted: Some(format!("{:?}", plan.counts().how).to_ascii_lowercase()),
+            output_tokens_max: Some(Tokens::new(self.stretch).get()),
+            limits,
+            ..Explanation::default()
+        }
+    }
+
     fn enforced(&self, standings: &[Standing], denied: Option<&Denied>) -> Vec<Verdict> {
         let charges = self.candidate.charges().iter();
         let rows = self.candidate.limits().iter().zip(charges).zip(standings).enumerate();

@@ -157,6 +157,10 @@ impl Flight {
         if let Ok(served) = HeaderValue::try_from(served) {
             headers.insert(MODEL, served);
         }
+        let asked = admitted.plan.downgraded_from().map(HeaderValue::try_from);
+        if let Some(Ok(asked)) = asked {
+            headers.insert(DOWNGRADED_FROM, asked);
+        }
         if self.attempts > 1 {
             headers.insert(ATTEMPTS, self.attempts.into());
         }
@@ -321,6 +325,7 @@ fn span(duration: Duration) -> Span {
 }
 
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
+const DOWNGRADED_FROM: HeaderName = HeaderName::from_static("x-tollgate-downgraded-from");
 const MODEL: HeaderName = HeaderName::from_static("x-tollgate-model");
 /// What nginx logs for a caller who left; it is never sent.
 const CLIENT_CLOSED_REQUEST: u16 = 499;

@@ -7,9 +7,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use tollgate_policy::Policy;
+use tollgate_policy::{Moment, Options, Policy};
 use tollgate_store::{Clock, Memory};
-use tollgate_units::Span;
+use tollgate_units::{Amount, Span};
 use tollgate_wire::{Endpoint, Notice, NoticeKind};
 
 use crate::answer::{self, Outgoing, json, render};
@@ -19,6 +19,7 @@ use crate::room::Room;
 use crate::saved::Saved;
 use crate::scales::Scales;
 use crate::server::Draining;
+use crate::sessions::Sessions;
 use crate::telemetry::Metrics;
 use crate::totals::{Sums, Totals};
 use crate::upstream::Upstreams;
@@ -77,6 +78,7 @@ pub struct Gateway {
     pub(crate) scales: Scales,
     pub(crate) room: Room,
     pub(crate) saved: Saved,
+    pub(crate) sessions: Sessions,
     pub(crate) sums: Sums,
     loopback: bool,
     draining: Draining,
@@ -94,6 +96,7 @@ impl Gateway {
             scales: Scales::new(parts.crew),
             room: Room::default(),
             saved: Saved::default(),
+            sessions: Sessions::default(),
             sums: Sums::default(),
             loopback: parts.loopback,
             draining: parts.draining,
@@ -211,6 +214,15 @@ impl Gateway {
         }
         let foreign = identify::foreign(&inbound.parts.headers, &inbound.parts.uri, self.loopback)?;
         Some(inbound.notice(NoticeKind::InvalidRequest, foreign))
+    }
+
+    /// What a plan for `options` needs to know of this moment.
+    pub(crate) fn moment(&self, options: &Options) -> Moment {
+        let session = options.session().and_then(|look| self.meters.peek(&look).ok());
+        let quiet = session.is_some_and(|(_, standings)| {
+            standings.iter().all(|standing| standing.used.plus(standing.held) == Amount::ZERO)
+        });
+        Moment { now: self.clock().now(), opens_session: quiet }
     }
 
     /// `notice`, with a little of its wait added to its headers.

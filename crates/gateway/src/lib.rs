@@ -24,6 +24,7 @@ mod saved;
 mod scales;
 mod send;
 pub mod server;
+mod sessions;
 mod stopped;
 pub mod tasks;
 pub mod telemetry;
@@ -32,7 +33,7 @@ mod totals;
 pub mod upstream;
 
 pub use answer::Outgoing;
-pub use explain::{Explanation, Holder, Verdict};
+pub use explain::{Asker, Explanation, Holder, Verdict};
 pub use gate::{Bounds, Gateway, Live, Parts};
 pub use identify::foreign;
 pub use models::Row;

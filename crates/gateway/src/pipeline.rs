@@ -7,18 +7,22 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
+use tollgate_policy::Options;
 use tollgate_wire::Endpoint;
 
-use crate::admit::admit;
+use crate::admit::{Admitted, NoRoom, admit};
 use crate::answer::Outgoing;
 use crate::flight::Flight;
 use crate::gate::Gateway;
 use crate::identify::{Inbound, identify};
 use crate::read::read;
 use crate::respond::respond;
+use crate::scales::Weight;
 use crate::send::send;
+use crate::sessions::join;
 use crate::stopped::{Known, Stopped};
 
 /// Answers one request for a model.
@@ -42,16 +46,53 @@ async fn serve(
 ) -> Result<Response<Outgoing>, Stopped> {
     let caller = identify(inbound, gate).map_err(Stopped::Unknown)?;
     let asked = read(gate, inbound, endpoint, body).await.map_err(Stopped::unread(&caller))?;
+    let joined = join(gate, inbound, caller.clone(), &asked.ask);
+    let caller = joined.map_err(Stopped::unread(&caller))?;
     let known = &Known { model: caller.policy().model_label(&asked.ask.model), caller };
     let options = known.caller.consider(asked.ask);
     let options = options.map_err(Stopped::refused(known))?;
-    let weight = gate.scales.weigh(&options, &asked.body).await.map_err(Stopped::busy(known))?;
-    let (pricing, now) = (options.pricing(), gate.clock().now());
-    let plan = options.plan(weight.counts, now);
-    let plan = plan.map_err(Stopped::unplanned(known, pricing, &asked.body))?;
-    let admitted = admit(gate, plan).map_err(Stopped::full(&asked.body))?;
+    let (admitted, weight) = find_room(gate, known, options, &asked.body).await?;
     let flight = Flight::new(gate, inbound, admitted, weight);
     let answered = send(flight, inbound, &asked.body).await;
     let answered = answered.map_err(Stopped::upstream(&known.caller))?;
     Ok(respond(answered, gate, &known.caller, inbound))
+}
+
+/// weigh ▸ plan ▸ admit; and where the limit that refuses says so, the same again for another model.
+async fn find_room(
+    gate: &Arc<Gateway>,
+    known: &Known,
+    mut options: Options,
+    body: &Bytes,
+) -> Result<(Admitted, Weight), Stopped> {
+    let mut full: Option<NoRoom> = None;
+    loop {
+        let weight = gate.scales.weigh(&options, body).await.map_err(Stopped::busy(known))?;
+        let (pricing, moment) = (options.pricing(), gate.moment(&options));
+        let plan = match (options.plan(weight.counts, moment), full) {
+            (Ok(plan), before) => {
+                full = before;
+                plan
+            }
+            (Err(refusal), None) => {
+                return Err(Stopped::unplanned(known, pricing, body)(refusal));
+            }
+            // What cannot stand in is no reason: the limit that had no room is.
+            (Err(_), Some(full)) => return Err(Stopped::full(body)(full)),
+        };
+        let refused = match admit(gate, plan) {
+            Ok(admitted) => return Ok((admitted, weight)),
+            Err(refused) => refused,
+        };
+        let next = refused.downgraded();
+        let refused = match full {
+            Some(before) => before.or_sooner(refused),
+            None => refused,
+        };
+        match next {
+            Some(next) => options = next,
+            None => return Err(Stopped::full(body)(refused)),
+        }
+        full = Some(refused);
+    }
 }

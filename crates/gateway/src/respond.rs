@@ -43,6 +43,13 @@ pub(crate) fn respond(
             let plan = &admitted.plan;
             let candidate = admitted.candidate();
             answer::stand(&mut head.headers, candidate.shown(admitted.held.standings()), now);
+            for warning in candidate.warnings(admitted.held.standings()) {
+                if warning.limit.is_own()
+                    && let Ok(told) = HeaderValue::try_from(warning.to_string())
+                {
+                    head.headers.append(WARNING, told);
+                }
+            }
             flight.served(&mut head.headers);
             flight.attempted(Outcome::Answered);
             if let Some(cap) = plan.cap_set(candidate, admitted.output()) {
@@ -64,4 +71,5 @@ fn is_events(headers: &HeaderMap) -> bool {
 }
 
 const MAX_OUTPUT_TOKENS: HeaderName = HeaderName::from_static("x-tollgate-max-output-tokens");
+const WARNING: HeaderName = HeaderName::from_static("x-tollgate-warning");
 const SOURCE: HeaderName = HeaderName::from_static("x-tollgate-source");

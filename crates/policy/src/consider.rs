@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use tollgate_limits::{Charge, Charges, Demand, Stretch};
+use tollgate_units::{Amount, Timestamp};
 use tollgate_wire::{Ask, Endpoint};
 
-use crate::Unit;
-use crate::policy::{BoundLimit, Model};
+use crate::bound::BoundLimit;
+use crate::policy::Model;
 use crate::principal::Caller;
 use crate::refusal::Refusal;
 use crate::settings::Guardrails;
+use crate::{SubjectKind, Unit};
 
 /// A request that may be made, and the ways that are open to it; not yet weighed.
 #[derive(Debug)]
@@ -16,7 +19,6 @@ pub struct Options {
     pub(crate) caller: Caller,
     pub(crate) ask: Ask,
     pub(crate) model: Arc<Model>,
-    pub(crate) limits: Arc<[Arc<BoundLimit>]>,
     pub(crate) guardrails: Guardrails,
     pub(crate) strip: Vec<usize>,
 }
@@ -38,32 +40,63 @@ impl Caller {
     /// # Errors
     /// A model that does not exist or is not on the caller's list, and a tool off the allowlist.
     pub fn consider(&self, ask: Ask) -> Result<Options, Refusal> {
+        let model = ask.model.clone();
+        self.consider_as(&model, ask)
+    }
+
+    /// Whether the caller may have this request served by the model called `name`.
+    pub(crate) fn consider_as(&self, name: &str, ask: Ask) -> Result<Options, Refusal> {
         // A model off the list and a model that does not exist are told apart only for models the
         // operator has named: nobody can probe a provider's catalogue through the gate.
-        let allowed = self.may_use(&ask.model);
-        let model = match self.policy.model(&ask.model) {
+        let allowed = self.may_use(name);
+        let model = match self.policy.model(name) {
             Some(model) if allowed => model,
             Some(model) if model.configured => {
                 let allowed = self.models().into_iter().map(str::to_owned).collect();
-                return Err(Refusal::ModelNotAllowed { model: ask.model, allowed });
+                return Err(Refusal::ModelNotAllowed { model: name.to_owned(), allowed });
             }
-            Some(_) | None => return Err(Refusal::ModelNotFound { model: ask.model }),
+            Some(_) | None => return Err(Refusal::ModelNotFound { model: name.to_owned() }),
         };
-        let guardrails = self.guardrails().clone();
+        let guardrails = self.guardrails().and(&model.guardrails);
         let strip = guardrails.tools_to_strip(&ask)?;
-        let limits = self.limits().clone();
-        Ok(Options { caller: self.clone(), ask, model, limits, guardrails, strip })
+        Ok(Options { caller: self.clone(), ask, model, guardrails, strip })
     }
 }
 
 impl Options {
+    /// The limits that apply: the caller's and the model's, less those that send requests to this
+    /// very model.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = &Arc<BoundLimit>> {
+        let all = self.caller.limits().iter().chain(&self.model.limits);
+        all.filter(|bound| !bound.spares(&self.model.name))
+    }
+
     /// How well the prompt must be counted.
     pub fn need(&self) -> Need {
         let weighs = |bound: &Arc<BoundLimit>| counts_tokens(bound.limit.unit, self.ask.endpoint);
-        if self.limits.iter().any(weighs) {
+        if self.limits().any(weighs) {
             return Need::Exact;
         }
         self.guardrails.max_input_tokens.map_or(Need::Nothing, Need::AtMost)
+    }
+
+    /// A look at the meter that lives as long as the caller's session; nothing where no limit
+    /// counts sessions, or the caller names none.
+    pub fn session(&self) -> Option<Charges> {
+        let session = self.caller.session.as_ref().filter(|_| self.counts_sessions())?;
+        let lives = &self.caller.policy().sessions.lives;
+        let charge = Charge {
+            meter: lives.meter(core::iter::once(session.id())),
+            rule: lives.rule(Timestamp::EPOCH),
+            demand: Demand::exactly(Amount::ZERO),
+        };
+        Charges::new(vec![charge], Stretch::exactly(0)).ok()
+    }
+
+    /// Whether some limit counts sessions, and the caller is in one.
+    pub(crate) fn counts_sessions(&self) -> bool {
+        let counts = |bound: &Arc<BoundLimit>| bound.limit.subjects.contains(&SubjectKind::Session);
+        self.caller.session.is_some() && self.limits().any(counts)
     }
 
     /// What is asked.

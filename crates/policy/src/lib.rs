@@ -6,6 +6,7 @@
 //! arguments, so the gateway, `explain` and shadow limits decide with the same functions.
 
 mod access;
+mod bound;
 mod calendar;
 mod consider;
 mod guardrail;
@@ -19,17 +20,18 @@ mod search;
 mod sentence;
 mod settings;
 
+pub use bound::BoundLimit;
 pub use calendar::{Turns, Zone, turns};
 pub use consider::{Need, Options};
-pub use limit::{CalendarPeriod, Limit, Measure, SubjectKind, Unit};
-pub use plan::{Bound, Candidate, Ended, Plan, Pricing};
-pub use policy::{ANONYMOUS, BoundLimit, Deployment, Policy};
-pub use principal::{Caller, KeyEntry, Subject};
+pub use limit::{CalendarPeriod, Exceed, Limit, Measure, SubjectKind, Unit};
+pub use plan::{Bound, Candidate, Ended, Moment, Plan, Pricing, Warning};
+pub use policy::{ANONYMOUS, Deployment, Policy};
+pub use principal::{Caller, KeyEntry, Session, Subject};
 pub use refusal::{AmountInJson, Limitation, Refusal, in_words};
 pub use report::{Shown, Watched, rfc3339};
 pub use search::{Next, Search};
 pub use sentence::{Mistake, parse};
 pub use settings::{
-    Guardrails, KeyDigest, KeySettings, ModelSettings, OnDisconnect, OnForbiddenTool,
-    ProviderSettings, Route, Settings, TierSettings,
+    GroupSettings, Guardrails, KeyDigest, KeySettings, ModelSettings, OnDisconnect,
+    OnForbiddenTool, ProviderSettings, Route, SessionSettings, Settings, TierSettings,
 };

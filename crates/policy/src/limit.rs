@@ -192,8 +192,23 @@ pub struct Limit {
     pub measure: Measure,
     /// Whom it divides among, sorted, each once. Nobody: everybody together.
     pub subjects: Vec<SubjectKind>,
+    /// What happens when it is exceeded.
+    pub exceed: Exceed,
+    /// At what percentage of the amount somebody is warned; 1 to 100.
+    pub warn: Option<u8>,
     /// Decided and recorded, never enforced.
     pub shadow: bool,
+}
+
+/// What happens to a request that a limit has no room for.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Exceed {
+    /// It is served, and no tool can be called: an agent may finish its sentence.
+    AnswerWithoutTools,
+    /// It is decided again for another model, which this limit neither counts nor refuses.
+    Downgrade(String),
+    /// It is refused.
+    Reject,
 }
 
 impl Limit {
@@ -224,8 +239,8 @@ impl Limit {
     }
 
     /// The rule for the decision core. `turns` are those of the limit's calendar, and matter to
-    /// no other measure.
-    pub fn rule(&self, turns: [Timestamp; 3]) -> Rule {
+    /// no other measure; `idle` ends the life of a total's subject.
+    pub fn rule(&self, turns: [Timestamp; 3], idle: Span) -> Rule {
         let most = self.amount;
         match self.measure {
             Measure::AtOnce => Rule::AtOnce { most, lease: Span::MAX },
@@ -233,7 +248,7 @@ impl Limit {
             Measure::Calendar { .. } => Rule::Calendar { most, turns },
             Measure::Fixed { window } => Rule::Fixed { most, window },
             Measure::Sliding { window } => Rule::Sliding { most, window },
-            Measure::Total => Rule::Total { most, idle: Span::MAX },
+            Measure::Total => Rule::Total { most, idle },
         }
     }
 
@@ -343,6 +358,14 @@ impl fmt::Display for Limit {
         }
         if let Some(name) = &self.name {
             write!(f, ", named {name}")?;
+        }
+        match &self.exceed {
+            Exceed::AnswerWithoutTools => f.write_str(", then answer without tools")?,
+            Exceed::Downgrade(model) => write!(f, ", then downgrade to {model}")?,
+            Exceed::Reject => {}
+        }
+        if let Some(percent) = self.warn {
+            write!(f, ", warn at {percent}%")?;
         }
         if self.shadow { f.write_str(", shadow") } else { Ok(()) }
     }

@@ -6,16 +6,17 @@
 
 use std::sync::Arc;
 
-use tollgate_limits::{Charge, Charges, Demand, Stretch};
+use tollgate_limits::{Charge, Charges, Demand, Denied, Standing, Stretch};
 use tollgate_tokens::Counts;
 use tollgate_units::{Amount, MicroUsdPerMillion, NanoUsd, PicoUsd, Timestamp, Tokens};
 use tollgate_wire::{Ask, CapEdit, CapField, Edits, Endpoint, Extra, Usage};
 
+use crate::bound::BoundLimit;
 use crate::consider::{Options, counts_tokens};
-use crate::policy::{BoundLimit, Deployment, Model};
+use crate::policy::{Deployment, Model};
 use crate::principal::{Caller, Subject};
 use crate::refusal::Refusal;
-use crate::{SubjectKind, Unit};
+use crate::{Exceed, SubjectKind, Unit};
 
 /// The ways to serve one request, in the order to try them.
 #[derive(Debug)]
@@ -38,6 +39,17 @@ pub struct Candidate {
     pub(crate) limits: Vec<Arc<BoundLimit>>,
     /// Limits that are watched and not enforced, each decided on its own.
     pub(crate) shadows: Vec<(Arc<BoundLimit>, Charge)>,
+    /// Whether the model may call no tool: the way out of limits on an agent.
+    pub(crate) without_tools: bool,
+}
+
+/// What a plan needs to know of the moment it is made in.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// What time it is.
+    pub now: Timestamp,
+    /// Whether the request is the first of its session.
+    pub opens_session: bool,
 }
 
 /// How many output tokens each answer may have.
@@ -71,6 +83,33 @@ pub struct Bound {
     pub input: Tokens,
     /// Of all answers together.
     pub output: Tokens,
+}
+
+/// A limit whose meter has passed the mark at which somebody is to be warned.
+#[derive(Clone, Copy, Debug)]
+pub struct Warning<'a> {
+    /// The limit.
+    pub limit: &'a BoundLimit,
+    /// Where its meter stands.
+    pub standing: Standing,
+    /// Which meter.
+    pub meter: u128,
+}
+
+impl Warning<'_> {
+    /// How much of the limit is used, in percent, rounded down.
+    pub fn percent(&self) -> u64 {
+        let most = u128::from(self.limit.limit.most().get());
+        let used = u128::from(self.standing.used.get()) * 100;
+        u64::try_from(used.checked_div(most).unwrap_or(100)).unwrap_or(u64::MAX)
+    }
+}
+
+impl std::fmt::Display for Warning<'_> {
+    /// As the caller is told: `83% of "$25 per month per team" is used`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}% of \"{}\" is used", self.percent(), self.limit.name_for_caller())
+    }
 }
 
 /// What a request would cost where it would be tried first.
@@ -109,7 +148,7 @@ impl Options {
     /// # Errors
     /// A prompt over the guardrail, and something without a price under a money limit, if that is
     /// so on every route.
-    pub fn plan(self, counts: Counts, now: Timestamp) -> Result<Plan, Refusal> {
+    pub fn plan(self, counts: Counts, moment: Moment) -> Result<Plan, Refusal> {
         if let Some(most) = self.guardrails.max_input_tokens
             && counts.input > most
         {
@@ -117,10 +156,14 @@ impl Options {
             return Err(Refusal::InputTooLong { counted: counts.input, most, field });
         }
         let output = self.output_bound();
-        let context = Weighed { options: &self, counts, output, now };
+        let context = Weighed { options: &self, counts, output, moment };
+        let bends = |bound: &Arc<BoundLimit>| bound.limit.exceed == Exceed::AnswerWithoutTools;
+        let ways = if self.limits().any(bends) { &[false, true][..] } else { &[false] };
         let (mut candidates, mut unusable) = (Vec::new(), None);
-        for route in &self.model.routes {
-            match context.candidate(route) {
+        for (&without_tools, route) in
+            ways.iter().flat_map(|way| self.model.routes.iter().map(move |route| (way, route)))
+        {
+            match context.candidate(route, without_tools) {
                 Ok(candidate) => candidates.push(candidate),
                 // One route without a price does not close the others.
                 Err(refusal) => unusable = unusable.or(Some(refusal)),
@@ -140,7 +183,7 @@ impl Options {
             enforced && counts_tokens(unit, self.ask.endpoint)
         };
         let guarded = self.guardrails.max_output_tokens;
-        let binds = guarded.is_some() || self.limits.iter().any(charges);
+        let binds = guarded.is_some() || self.limits().any(charges);
         let model_max = self.model.routes.iter().filter_map(|route| route.max_output).min();
         if matches!(self.ask.endpoint, Endpoint::Embeddings | Endpoint::Moderations) {
             let stretch = Stretch { least: 0, most: 0 };
@@ -168,13 +211,20 @@ struct Weighed<'a> {
     options: &'a Options,
     counts: Counts,
     output: OutputBound,
-    now: Timestamp,
+    moment: Moment,
 }
 
 impl Weighed<'_> {
-    fn candidate(&self, deployment: &Arc<Deployment>) -> Result<Candidate, Refusal> {
+    fn candidate(
+        &self,
+        deployment: &Arc<Deployment>,
+        without_tools: bool,
+    ) -> Result<Candidate, Refusal> {
         let (mut list, mut limits, mut shadows) = (Vec::new(), Vec::new(), Vec::new());
-        for bound in self.options.limits.iter() {
+        for bound in self.options.limits() {
+            if without_tools && bound.limit.exceed == Exceed::AnswerWithoutTools {
+                continue;
+            }
             let demand = match self.demand(bound, deployment) {
                 Ok(Some(demand)) => demand,
                 Ok(None) => continue,
@@ -182,9 +232,7 @@ impl Weighed<'_> {
                 Err(_) if bound.limit.shadow => continue,
                 Err(refusal) => return Err(refusal),
             };
-            let subjects = self.options.subjects(bound, deployment);
-            let meter = bound.meter(subjects.iter().map(Subject::id));
-            let charge = Charge { meter, rule: bound.rule(self.now), demand };
+            let charge = self.charge(bound, deployment, demand);
             if bound.limit.shadow {
                 shadows.push((bound.clone(), charge));
             } else {
@@ -192,9 +240,27 @@ impl Weighed<'_> {
                 limits.push(bound.clone());
             }
         }
+        for bound in self.of_the_session() {
+            list.push(self.charge(bound, deployment, Demand::exactly(Amount::ONE)));
+            limits.push(bound.clone());
+        }
         let charges =
             Charges::new(list, self.output.stretch).map_err(|_| Refusal::TooManyLimits)?;
-        Ok(Candidate { deployment: deployment.clone(), charges, limits, shadows })
+        Ok(Candidate { deployment: deployment.clone(), charges, limits, shadows, without_tools })
+    }
+
+    fn charge(&self, bound: &BoundLimit, deployment: &Deployment, demand: Demand) -> Charge {
+        let subjects = self.options.subjects(bound, deployment);
+        let meter = bound.meter(subjects.iter().map(Subject::id));
+        Charge { meter, rule: bound.rule(self.moment.now), demand }
+    }
+
+    /// What the session itself is counted by, where some limit counts sessions.
+    fn of_the_session(&self) -> impl Iterator<Item = &Arc<BoundLimit>> {
+        let sessions = &self.options.caller.policy().sessions;
+        let goes_on = self.options.counts_sessions().then_some(&sessions.lives);
+        let begins = goes_on.and(self.moment.opens_session.then_some(&sessions.opened));
+        goes_on.into_iter().chain(begins)
     }
 
     /// What this request asks of a limit; nothing where the limit does not apply to it.
@@ -207,17 +273,21 @@ impl Weighed<'_> {
         let unit = bound.limit.unit;
         let input = u128::from(self.counts.input.get());
         let answers = u128::from(ask.answers);
-        let plain = |fixed, each| Ok(Some(Demand { fixed, each, per: 1 }));
+        let plain = |fixed, each| Ok(Some(Demand { fixed, each, per: 1, room: Amount::ZERO }));
         match unit {
             Unit::Requests | Unit::Concurrency => Ok(Some(Demand::exactly(Amount::ONE))),
             Unit::Streams => Ok(ask.stream.then(|| Demand::exactly(Amount::ONE))),
-            Unit::Steps | Unit::ToolCalls => Ok(None),
+            Unit::Steps => Ok(ask.endpoint.generates().then(|| Demand::exactly(Amount::ONE))),
+            Unit::ToolCalls => {
+                let offers = ask.tools.len() > self.options.strip.len();
+                Ok(offers.then(Demand::afterwards))
+            }
             Unit::Cost if ask.endpoint == Endpoint::Moderations && deployment.is_openai() => {
                 Ok(None)
             }
             Unit::Cost => self.price(bound, deployment).map(|(prompt, each)| {
                 let each = u128::from(each.get()).saturating_mul(answers);
-                Some(Demand { fixed: prompt.get(), each, per: PICOS_PER_NANO })
+                Some(Demand { fixed: prompt.get(), each, per: PICOS_PER_NANO, room: Amount::ZERO })
             }),
             Unit::InputTokens | Unit::OutputTokens | Unit::Tokens
                 if !counts_tokens(unit, ask.endpoint) =>
@@ -319,6 +389,23 @@ impl Plan {
         self.counts
     }
 
+    /// The model that the caller named, where a limit had it served by another.
+    pub fn downgraded_from(&self) -> Option<&str> {
+        (*self.model.name != *self.ask.model).then_some(&*self.ask.model)
+    }
+
+    /// The same request for the model that a limit among those that refused `candidate` names.
+    /// Everything about it is decided anew. Nothing where no limit names one, or the caller may not
+    /// use it so.
+    pub fn downgraded(&self, candidate: &Candidate, denied: &Denied) -> Option<Options> {
+        let refusing = denied.short.iter().filter_map(|short| candidate.limits.get(short.charge));
+        let target = refusing.into_iter().find_map(|bound| match &bound.limit.exceed {
+            Exceed::Downgrade(model) => Some(model),
+            Exceed::AnswerWithoutTools | Exceed::Reject => None,
+        })?;
+        self.caller.consider_as(target, self.ask.clone()).ok()
+    }
+
     /// Who asks.
     pub const fn caller(&self) -> &Caller {
         &self.caller
@@ -393,6 +480,26 @@ impl Candidate {
     /// What it is charged.
     pub const fn charges(&self) -> &Charges {
         &self.charges
+    }
+
+    /// Whether any of its limits has a mark to warn at.
+    pub fn may_warn(&self) -> bool {
+        self.limits.iter().any(|bound| bound.limit.warn.is_some())
+    }
+
+    /// The limits that have passed their mark, where their meters stand so.
+    pub fn warnings<'a>(&'a self, standings: &'a [Standing]) -> impl Iterator<Item = Warning<'a>> {
+        let rows = self.limits.iter().zip(self.charges.iter()).zip(standings);
+        rows.filter_map(|((limit, charge), &standing)| {
+            let mark = u64::from(limit.limit.warn?);
+            let warning = Warning { limit, standing, meter: charge.meter.get() };
+            (warning.percent() >= mark).then_some(warning)
+        })
+    }
+
+    /// Whether the model may call no tool here.
+    pub const fn without_tools(&self) -> bool {
+        self.without_tools
     }
 
     /// The limits that are charged, by position.

@@ -8,15 +8,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tollgate_tokens::{PriceBook, Tariff};
-use tollgate_units::{Timestamp, Tokens};
-use tollgate_wire::{CapField, QuotaPolicy, QuotaUnit};
+use tollgate_units::{Span, Tokens};
+use tollgate_wire::CapField;
 
-use crate::principal::{Caller, KeyEntry, KeySubjects, Subject, fingerprint};
+use crate::SubjectKind;
+use crate::bound::{BoundLimit, Owner, bind};
+use crate::principal::{Caller, KeyEntry, KeySubjects, Subject};
 use crate::settings::{
-    Guardrails, KeyDigest, KeySettings, ModelSettings, OnDisconnect, ProviderSettings, Settings,
-    TierSettings,
+    GroupSettings, Guardrails, KeyDigest, KeySettings, ModelSettings, OnDisconnect,
+    ProviderSettings, SessionSettings, Settings, TierSettings,
 };
-use crate::{CalendarPeriod, Limit, Measure, SubjectKind, Turns, Unit};
 
 /// The tier that admits callers without a key.
 pub const ANONYMOUS: &str = "anonymous";
@@ -32,25 +33,47 @@ pub struct Policy {
     models: HashMap<String, Arc<Model>>,
     tiers: Vec<Tier>,
     anonymous: Option<TierId>,
+    groups: Groups,
     keys: Vec<Arc<KeyEntry>>,
     by_digest: HashMap<[u8; 32], Arc<KeyEntry>>,
     prices: PriceBook,
     pub(crate) min_output: Tokens,
     pub(crate) failed_logins: Arc<BoundLimit>,
+    pub(crate) sessions: Sessions,
 }
 
-/// A limit with its owner, ready to be charged.
+/// How sessions are told apart and counted.
 #[derive(Debug)]
-pub struct BoundLimit {
-    pub(crate) limit: Limit,
-    /// The limit in the operator's words.
-    pub(crate) sentence: Arc<str>,
-    /// How it is listed in `RateLimit-Policy`; nothing for money, which the draft cannot count.
-    quota: Option<QuotaPolicy>,
-    /// Whether it belongs to one key, and so counts nobody else.
-    pub(crate) is_of_one_key: bool,
-    identity: u128,
-    turns: Option<Turns>,
+pub(crate) struct Sessions {
+    settings: SessionSettings,
+    /// Charged by each request of a session.
+    pub(crate) lives: Arc<BoundLimit>,
+    /// Charged by the first.
+    pub(crate) opened: Arc<BoundLimit>,
+}
+
+/// What teams, projects and organisations may do, by name.
+#[derive(Debug, Default)]
+struct Groups {
+    teams: HashMap<String, Group>,
+    projects: HashMap<String, Group>,
+    orgs: HashMap<String, Group>,
+}
+
+/// What the callers of one team, project or organisation may do together.
+#[derive(Debug)]
+struct Group {
+    limits: Vec<Arc<BoundLimit>>,
+    models: Option<Arc<[String]>>,
+}
+
+impl Groups {
+    /// Those that a key belongs to and that say something.
+    fn of(&self, key: &KeySettings) -> impl Iterator<Item = &Group> {
+        [(&self.teams, &key.team), (&self.projects, &key.project), (&self.orgs, &key.org)]
+            .into_iter()
+            .filter_map(|(groups, name)| groups.get(name.as_ref()?))
+    }
 }
 
 /// A group of callers.
@@ -79,6 +102,10 @@ pub(crate) struct Model {
     pub(crate) name: Arc<str>,
     pub(crate) subject: Subject,
     pub(crate) routes: Vec<Arc<Deployment>>,
+    /// The limits on requests that it serves.
+    pub(crate) limits: Vec<Arc<BoundLimit>>,
+    /// Guardrails on them, besides the caller's.
+    pub(crate) guardrails: Guardrails,
     /// Whether the operator named it, so that it may stand in a metric's label.
     pub(crate) configured: bool,
 }
@@ -88,7 +115,13 @@ impl Model {
     pub(crate) fn any() -> Arc<Self> {
         let name: Arc<str> = "any".into();
         let subject = Subject::new(SubjectKind::Model, "", &name);
-        Arc::new(Self { name, subject, routes: Vec::new(), configured: false })
+        Arc::new(Self::unconfigured(name, subject, Vec::new()))
+    }
+
+    /// One that the operator did not name, so that nothing but its routes is known.
+    fn unconfigured(name: Arc<str>, subject: Subject, routes: Vec<Arc<Deployment>>) -> Self {
+        let (limits, guardrails) = (Vec::new(), Guardrails::default());
+        Self { name, subject, routes, limits, guardrails, configured: false }
     }
 }
 
@@ -148,169 +181,49 @@ impl Deployment {
     }
 }
 
-impl BoundLimit {
-    fn new(limit: Limit, owner: &Owner<'_>) -> Arc<Self> {
-        let sentence: Arc<str> = limit.to_string().into();
-        let identity = fingerprint(&[owner.kind(), owner.name_for(&limit), &limit.identity()]);
-        let turns = match &limit.measure {
-            Measure::Calendar { period, zone } => Some(Turns::new(*period, zone.clone())),
-            Measure::AtOnce
-            | Measure::Bucket { .. }
-            | Measure::Fixed { .. }
-            | Measure::Sliding { .. }
-            | Measure::Total => None,
-        };
-        let is_of_one_key = matches!(owner, Owner::Key(_));
-        let quota = quota_unit(&limit)
-            .map(|unit| QuotaPolicy::new(&sentence, limit.most().get(), limit.fills_in(), unit));
-        Arc::new(Self { limit, sentence, quota, is_of_one_key, identity, turns })
-    }
-
-    /// How it is listed in `RateLimit-Policy`; nothing for money, which the draft cannot count.
-    pub const fn quota(&self) -> Option<&QuotaPolicy> {
-        self.quota.as_ref()
-    }
-
-    /// The limit in the operator's words.
-    pub fn sentence(&self) -> &str {
-        &self.sentence
-    }
-
-    /// The limit itself.
-    pub const fn limit(&self) -> &Limit {
-        &self.limit
-    }
-
-    /// What this limit is for everybody who is not the operator: its name, or its kind without a
-    /// number.
-    pub(crate) fn public_name(&self) -> String {
-        self.limit.name.clone().unwrap_or_else(|| {
-            let whom = self.limit.subjects.iter().map(ToString::to_string).collect::<Vec<_>>();
-            let whom = if whom.is_empty() {
-                "everybody".to_owned()
-            } else {
-                format!("per {}", whom.join(" and "))
-            };
-            match &self.limit.measure {
-                Measure::Calendar { period, .. } => {
-                    let period = match period {
-                        CalendarPeriod::Day => "day",
-                        CalendarPeriod::Month => "month",
-                        CalendarPeriod::Week => "week",
-                    };
-                    format!("{} per {period}, {whom}", self.limit.unit)
-                }
-                Measure::AtOnce if self.limit.unit == Unit::Concurrency => {
-                    format!("requests at once, {whom}")
-                }
-                Measure::AtOnce => format!("{} at once, {whom}", self.limit.unit),
-                Measure::Bucket { .. }
-                | Measure::Fixed { .. }
-                | Measure::Sliding { .. }
-                | Measure::Total => format!("{}, {whom}", self.limit.unit),
-            }
-        })
-    }
-
-    pub(crate) fn rule(&self, now: Timestamp) -> tollgate_limits::Rule {
-        let turns = self.turns.as_ref().map_or([Timestamp::EPOCH; 3], |turns| turns.at(now));
-        self.limit.rule(turns)
-    }
-
-    /// The meter of this limit for `subjects`: the limit's identity and each subject's, stirred
-    /// together in order. All are uniform 128-bit values that nobody can choose.
-    pub(crate) fn meter(&self, subjects: impl Iterator<Item = u128>) -> tollgate_limits::MeterId {
-        let id =
-            subjects.fold(self.identity, |id, subject| id.rotate_left(31).wrapping_add(subject));
-        tollgate_limits::MeterId::new(id)
-    }
-}
-
-fn quota_unit(limit: &Limit) -> Option<QuotaUnit> {
-    match limit.unit {
-        Unit::Requests => Some(QuotaUnit::Requests),
-        Unit::InputTokens | Unit::OutputTokens | Unit::Tokens => Some(QuotaUnit::Tokens),
-        Unit::Concurrency | Unit::Streams => Some(QuotaUnit::Concurrent),
-        Unit::Cost | Unit::Steps | Unit::ToolCalls => None,
-    }
-}
-
-/// Whose a limit is.
-enum Owner<'a> {
-    Everybody,
-    Key(&'a str),
-    Tier(&'a str),
-}
-
-impl Owner<'_> {
-    const fn kind(&self) -> &'static str {
-        match self {
-            Self::Everybody => "everybody",
-            Self::Key(_) => "key",
-            Self::Tier(_) => "tier",
-        }
-    }
-
-    const fn name(&self) -> &str {
-        match self {
-            Self::Everybody => "",
-            Self::Key(name) | Self::Tier(name) => name,
-        }
-    }
-
-    /// A tier's name is left out of the identity of limits that count one caller, so that a caller
-    /// who changes tier carries what is used along. Limits that count many together stay apart.
-    fn name_for(&self, limit: &Limit) -> &str {
-        let counts_one = limit.subjects.iter().any(|kind| {
-            matches!(
-                kind,
-                SubjectKind::Ip | SubjectKind::Key | SubjectKind::Session | SubjectKind::User
-            )
-        });
-        match self {
-            Self::Tier(_) if counts_one => "",
-            Self::Everybody | Self::Key(_) | Self::Tier(_) => self.name(),
-        }
-    }
-}
-
 impl Policy {
     /// The policy that `settings` describe. They have been validated: a name that leads nowhere is
     /// a mistake that the configuration has already reported, and is passed over here.
     pub fn new(settings: Settings) -> Arc<Self> {
         let prices = PriceBook::built_in().with(settings.prices, settings.unpriced);
         let providers = accounts(settings.providers);
-        let everybody: Vec<_> = bind(settings.limits, &Owner::Everybody);
+        let sessions = &settings.sessions;
+        let everybody: Vec<_> = bind(settings.limits, &Owner::Everybody, sessions);
         let tiers: Vec<_> = settings
             .tiers
             .into_iter()
-            .map(|tier| Tier::new(tier, &settings.guardrails, &everybody))
+            .map(|tier| Tier::new(tier, &settings.guardrails, &everybody, sessions))
             .collect();
-        let tier_id = |name: &str| tiers.iter().position(|tier| &*tier.name == name).map(TierId);
-        let keys: Vec<_> = settings
-            .keys
-            .into_iter()
-            .filter_map(|key| {
-                let tier = tier_id(&key.tier)?;
-                Some(key_entry(key, tier, tiers.get(tier.0)?))
-            })
-            .collect();
-        let by_digest = keys.iter().map(|key| (*key.settings.digest.as_bytes(), key.clone()));
-        let models = settings
-            .models
-            .into_iter()
-            .map(|model| (model.name.clone(), Arc::new(model_of(model, &providers, &prices))));
-        Arc::new(Self {
+        let models = settings.models.into_iter().map(|model| {
+            let name = model.name.clone();
+            (name, Arc::new(model_of(model, &providers, &prices, sessions)))
+        });
+        let mut policy = Self {
             models: models.collect(),
-            by_digest: by_digest.collect(),
-            anonymous: tier_id(ANONYMOUS),
-            failed_logins: BoundLimit::new(failed_logins(), &Owner::Everybody),
+            anonymous: tiers.iter().position(|tier| &*tier.name == ANONYMOUS).map(TierId),
+            groups: Groups {
+                teams: groups(settings.teams, |name| Owner::Team(name), sessions),
+                projects: groups(settings.projects, |name| Owner::Project(name), sessions),
+                orgs: groups(settings.orgs, |name| Owner::Org(name), sessions),
+            },
+            failed_logins: BoundLimit::failed_logins(),
+            sessions: Sessions {
+                settings: *sessions,
+                lives: BoundLimit::session_lives(sessions),
+                opened: BoundLimit::sessions_opened(sessions),
+            },
             min_output: settings.min_output_tokens,
+            keys: Vec::new(),
+            by_digest: HashMap::new(),
             providers,
             tiers,
-            keys,
             prices,
-        })
+        };
+        policy.keys = settings.keys.into_iter().filter_map(|key| policy.entry(key)).collect();
+        let by_digest =
+            policy.keys.iter().map(|key| (*key.settings.digest.as_bytes(), key.clone()));
+        policy.by_digest = by_digest.collect();
+        Arc::new(policy)
     }
 
     /// Who presents `credential` from `ip`; nothing for a key that is not known, and for no key
@@ -327,12 +240,13 @@ impl Policy {
     /// A caller without a key, where such are admitted.
     pub fn anonymous(self: &Arc<Self>, ip: IpAddr) -> Option<Caller> {
         let tier = self.anonymous?;
-        Some(Caller { policy: self.clone(), key: None, tier, ip })
+        Some(Caller { policy: self.clone(), key: None, tier, ip, session: None })
     }
 
     /// The caller that `entry`, which must be of this policy, makes.
     pub fn caller(self: &Arc<Self>, entry: Arc<KeyEntry>, ip: IpAddr) -> Caller {
-        Caller { policy: self.clone(), tier: entry.tier, key: Some(entry), ip }
+        let (policy, tier) = (self.clone(), entry.tier);
+        Caller { policy, tier, key: Some(entry), ip, session: None }
     }
 
     /// The caller that the key called `name` makes.
@@ -345,7 +259,31 @@ impl Policy {
     /// one of this policy's.
     pub fn entry(&self, settings: KeySettings) -> Option<Arc<KeyEntry>> {
         let id = self.tiers.iter().position(|tier| *tier.name == *settings.tier).map(TierId)?;
-        Some(key_entry(settings, id, self.tier(id)))
+        Some(Arc::new(self.entry_in(id, settings)))
+    }
+
+    fn entry_in(&self, id: TierId, mut settings: KeySettings) -> KeyEntry {
+        let tier = self.tier(id);
+        let limits = std::mem::take(&mut settings.limits);
+        let own = bind(limits, &Owner::Key(&settings.name), &self.sessions.settings);
+        let groups: Vec<_> = self.groups.of(&settings).collect();
+        let limits = if own.is_empty() && groups.is_empty() {
+            // Most keys: a hundred thousand of them share what their tier has.
+            tier.limits.clone()
+        } else {
+            let of_groups = groups.iter().flat_map(|group| group.limits.iter().cloned());
+            own.into_iter().chain(of_groups).chain(tier.limits.iter().cloned()).collect()
+        };
+        let lists = groups.iter().filter_map(|group| group.models.clone());
+        let lists = settings.models.take().map(Arc::from).into_iter().chain(lists).collect();
+        KeyEntry {
+            tier: id,
+            limits,
+            lists,
+            guardrails: tier.guardrails.and(&settings.guardrails),
+            subjects: KeySubjects::of(&settings),
+            settings,
+        }
     }
 
     /// The keys, in the operator's order.
@@ -356,6 +294,11 @@ impl Policy {
     pub(crate) fn tier(&self, id: TierId) -> &Tier {
         #[expect(clippy::indexing_slicing, reason = "ids are made from this list alone")]
         &self.tiers[id.0]
+    }
+
+    /// A session that was quiet for so long has ended.
+    pub fn session_idle(&self) -> Span {
+        self.sessions.settings.idle
     }
 
     /// The names that callers use for models, in no order.
@@ -375,18 +318,20 @@ impl Policy {
         }
         let (provider, model) = name.split_once('/')?;
         let account = self.providers.iter().find(|account| account.settings.name == provider)?;
-        Some(Arc::new(Model {
-            name: name.into(),
-            subject: Subject::new(SubjectKind::Model, "", name),
-            routes: vec![Arc::new(deployment(account.clone(), model, &self.prices))],
-            configured: false,
-        }))
+        let subject = Subject::new(SubjectKind::Model, "", name);
+        let route = Arc::new(deployment(account.clone(), model, &self.prices));
+        Some(Arc::new(Model::unconfigured(name.into(), subject, vec![route])))
     }
 }
 
 impl Tier {
-    fn new(tier: TierSettings, default: &Guardrails, everybody: &[Arc<BoundLimit>]) -> Self {
-        let own = bind(tier.limits, &Owner::Tier(&tier.name));
+    fn new(
+        tier: TierSettings,
+        default: &Guardrails,
+        everybody: &[Arc<BoundLimit>],
+        sessions: &SessionSettings,
+    ) -> Self {
+        let own = bind(tier.limits, &Owner::Tier(&tier.name), sessions);
         Self {
             subject: Subject::new(SubjectKind::Tier, "", &tier.name),
             limits: own.into_iter().chain(everybody.iter().cloned()).collect(),
@@ -397,10 +342,6 @@ impl Tier {
     }
 }
 
-fn bind(limits: Vec<Limit>, owner: &Owner<'_>) -> Vec<Arc<BoundLimit>> {
-    limits.into_iter().map(|limit| BoundLimit::new(limit, owner)).collect()
-}
-
 fn accounts(providers: Vec<ProviderSettings>) -> Vec<Arc<Account>> {
     let account = |(index, settings): (usize, ProviderSettings)| {
         let subject = Subject::new(SubjectKind::Provider, "", &settings.name);
@@ -409,18 +350,24 @@ fn accounts(providers: Vec<ProviderSettings>) -> Vec<Arc<Account>> {
     providers.into_iter().enumerate().map(account).collect()
 }
 
-fn key_entry(mut settings: KeySettings, id: TierId, tier: &Tier) -> Arc<KeyEntry> {
-    let own = bind(std::mem::take(&mut settings.limits), &Owner::Key(&settings.name));
-    Arc::new(KeyEntry {
-        tier: id,
-        limits: own.into_iter().chain(tier.limits.iter().cloned()).collect(),
-        guardrails: tier.guardrails.and(&settings.guardrails),
-        subjects: KeySubjects::of(&settings),
-        settings,
-    })
+fn groups(
+    settings: Vec<GroupSettings>,
+    owner: for<'a> fn(&'a str) -> Owner<'a>,
+    sessions: &SessionSettings,
+) -> HashMap<String, Group> {
+    let group = |group: GroupSettings| {
+        let limits = bind(group.limits, &owner(&group.name), sessions);
+        (group.name, Group { limits, models: group.models.map(Arc::from) })
+    };
+    settings.into_iter().map(group).collect()
 }
 
-fn model_of(settings: ModelSettings, accounts: &[Arc<Account>], prices: &PriceBook) -> Model {
+fn model_of(
+    settings: ModelSettings,
+    accounts: &[Arc<Account>],
+    prices: &PriceBook,
+    sessions: &SessionSettings,
+) -> Model {
     let routes = settings.serve.into_iter().filter_map(|route| {
         let account = accounts.iter().find(|account| account.settings.name == route.provider)?;
         Some(Arc::new(deployment(account.clone(), &route.model, prices)))
@@ -428,6 +375,8 @@ fn model_of(settings: ModelSettings, accounts: &[Arc<Account>], prices: &PriceBo
     Model {
         routes: routes.collect(),
         subject: Subject::new(SubjectKind::Model, "", &settings.name),
+        limits: bind(settings.limits, &Owner::Model(&settings.name), sessions),
+        guardrails: settings.guardrails,
         name: settings.name.into(),
         configured: true,
     }
@@ -439,18 +388,5 @@ fn deployment(account: Arc<Account>, model: &str, prices: &PriceBook) -> Deploym
         max_output: prices.facts(model).and_then(|facts| facts.max_output),
         model: model.into(),
         account,
-    }
-}
-
-/// Failed authentication is itself limited: 60 a minute from one address, after which the answer is
-/// a 429. A key of 256 random bits cannot be guessed; this keeps a broken client from being a load.
-fn failed_logins() -> Limit {
-    Limit {
-        name: Some("failed authentication".to_owned()),
-        unit: crate::Unit::Requests,
-        amount: tollgate_units::Amount::new(60),
-        measure: Measure::Sliding { window: tollgate_units::Span::from_secs(60) },
-        subjects: vec![SubjectKind::Ip],
-        shadow: false,
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use crate::SubjectKind;
 use crate::access::matches_any;
-use crate::policy::{BoundLimit, Policy, Tier, TierId};
+use crate::bound::BoundLimit;
+use crate::policy::{Policy, Tier, TierId};
 use crate::settings::{Guardrails, KeySettings};
 
 /// One value of a subject: whom a meter counts.
@@ -50,8 +51,12 @@ impl std::fmt::Display for Subject {
 pub struct KeyEntry {
     pub(crate) settings: KeySettings,
     pub(crate) tier: TierId,
-    /// The limits on its requests: its tier's, its own, everybody's.
+    /// The limits on its requests: its own, its team's, project's and organisation's, its tier's,
+    /// everybody's.
     pub(crate) limits: Arc<[Arc<BoundLimit>]>,
+    /// Model lists of its own, its team's, its project's and its organisation's: what it may use
+    /// is on all of them, and on its tier's.
+    pub(crate) lists: Vec<Arc<[String]>>,
     pub(crate) guardrails: Guardrails,
     pub(crate) subjects: KeySubjects,
 }
@@ -98,6 +103,17 @@ impl KeySubjects {
     }
 }
 
+/// One conversation of one caller.
+#[derive(Clone, Debug)]
+pub struct Session(Subject);
+
+impl Session {
+    /// 128 bits that stand for it, and for whose it is.
+    pub const fn id(&self) -> u128 {
+        self.0.id()
+    }
+}
+
 /// Who is asking, as far as headers and the connection tell, and the policy that says so.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -105,6 +121,7 @@ pub struct Caller {
     pub(crate) key: Option<Arc<KeyEntry>>,
     pub(crate) tier: TierId,
     pub(crate) ip: IpAddr,
+    pub(crate) session: Option<Subject>,
 }
 
 impl Caller {
@@ -122,7 +139,8 @@ impl Caller {
         &self.tier().name
     }
 
-    /// The limits on the caller's requests: the key's, the tier's, everybody's.
+    /// The limits on the caller's requests, whatever the model: the key's, its groups', the
+    /// tier's, everybody's.
     pub(crate) fn limits(&self) -> &Arc<[Arc<BoundLimit>]> {
         self.key.as_ref().map_or(&self.tier().limits, |key| &key.limits)
     }
@@ -133,9 +151,9 @@ impl Caller {
 
     /// Whether the caller's lists allow the model called `name`.
     pub(crate) fn may_use(&self, name: &str) -> bool {
-        let own = self.key.as_ref().and_then(|key| key.settings.models.as_ref());
+        let own = self.key.iter().flat_map(|key| key.lists.iter());
         matches_any(&self.tier().models, name)
-            && own.is_none_or(|patterns| matches_any(patterns, name))
+            && own.into_iter().all(|list| matches_any(list, name))
     }
 
     /// The configured models that the caller may use, by name.
@@ -150,8 +168,23 @@ impl Caller {
         self.key.as_deref().map(KeyEntry::name)
     }
 
+    /// The caller in the conversation called `name`, which is its own: nobody else's of that name
+    /// is the same.
+    pub fn session(&self, name: &str) -> Session {
+        let [key, user] = [SubjectKind::Key, SubjectKind::User]
+            .map(|kind| self.subject(&kind).map_or(0, |subject| subject.id()));
+        let owner = format!("{key:032x} {user:032x}");
+        Session(Subject::new(SubjectKind::Session, &owner, name))
+    }
+
+    /// The same caller in `session`.
+    #[must_use]
+    pub fn within(self, session: Session) -> Self {
+        Self { session: Some(session.0), ..self }
+    }
+
     /// The subject that stands for the caller in limits of `kind`, where the caller decides it:
-    /// user, team, project and org fall back to the key, and the key to the address, so that
+    /// session falls back to the user; user, team, project and org to the key, and the key to the address, so that
     /// nobody escapes by leaving something out. Model, provider, tier and path are not the
     /// caller's to decide, and give nothing.
     pub(crate) fn subject(&self, kind: &SubjectKind) -> Option<Subject> {
@@ -162,6 +195,7 @@ impl Caller {
             SubjectKind::Org => key.map(|own| &own.org),
             SubjectKind::Project => key.map(|own| &own.project),
             SubjectKind::Team => key.map(|own| &own.team),
+            SubjectKind::Session if self.session.is_some() => self.session.as_ref(),
             SubjectKind::User | SubjectKind::Session | SubjectKind::Header(_) => {
                 key.map(|own| &own.user)
             }

@@ -8,9 +8,9 @@ use tollgate_limits::{Denied, Short, Standing, Wait};
 use tollgate_units::{Amount, NanoUsd, Span, Timestamp, Tokens};
 use tollgate_wire::{Limited, Malformed, Notice, NoticeKind};
 
+use crate::bound::BoundLimit;
 use crate::limit::grouped;
 use crate::plan::{Candidate, Plan, Request};
-use crate::policy::BoundLimit;
 use crate::{Measure, SubjectKind, Unit};
 
 /// Why a request is not made.
@@ -239,7 +239,7 @@ impl BoundLimit {
                     | SubjectKind::User
             )
         });
-        of_the_caller || self.is_of_one_key
+        of_the_caller || self.is_of_its_own
     }
 
     /// What the limit is called to a caller: the operator's sentence, or for a limit that is shared

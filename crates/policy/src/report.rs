@@ -6,8 +6,9 @@ use tollgate_limits::{Charge, Charges, Demand, Standing, Stretch};
 use tollgate_units::{Amount, Timestamp};
 use tollgate_wire::Endpoint;
 
+use crate::bound::BoundLimit;
 use crate::plan::{Candidate, Request};
-use crate::policy::{BoundLimit, Model, Policy};
+use crate::policy::{Model, Policy};
 use crate::principal::{Caller, Subject};
 use crate::{SubjectKind, Unit};
 
@@ -33,11 +34,14 @@ impl Caller {
     /// else.
     pub fn watched(&self, own_only: bool, now: Timestamp) -> Vec<Watched> {
         let mut watched: Vec<Watched> = Vec::new();
-        for bound in self.limits().iter() {
+        let models: Vec<_> =
+            self.models().into_iter().filter_map(|name| self.policy.model(name)).collect();
+        let of_models = models.iter().flat_map(|model| model.limits.iter());
+        for bound in self.limits().iter().chain(of_models) {
             if own_only && (!bound.is_own() || bound.limit.shadow) {
                 continue;
             }
-            for found in self.meters_of(bound, now) {
+            for found in self.meters_of(bound, &models, now) {
                 if watched.iter().all(|seen| seen.charge.meter != found.charge.meter) {
                     watched.push(found);
                 }
@@ -47,22 +51,24 @@ impl Caller {
     }
 
     /// The meters of one limit for one caller: one, or one for each model or path it divides among.
-    fn meters_of(&self, bound: &Arc<BoundLimit>, now: Timestamp) -> Vec<Watched> {
+    fn meters_of(
+        &self,
+        bound: &Arc<BoundLimit>,
+        models: &[Arc<Model>],
+        now: Timestamp,
+    ) -> Vec<Watched> {
         let divides_by = |kind: &SubjectKind| bound.limit.subjects.contains(kind);
-        let models: Vec<_> =
-            if divides_by(&SubjectKind::Model) || divides_by(&SubjectKind::Provider) {
-                self.models().into_iter().filter_map(|name| self.policy.model(name)).collect()
-            } else {
-                // Whichever it is: none of it is in the meter.
-                vec![Model::any()]
-            };
+        let any = [Model::any()];
+        let divided = divides_by(&SubjectKind::Model) || divides_by(&SubjectKind::Provider);
+        // Where it does not divide by them: whichever it is, none of it is in the meter.
+        let models = if divided { models } else { &any };
         let endpoints: &[Endpoint] = if divides_by(&SubjectKind::Path) {
             &Endpoint::ALL
         } else {
             &[Endpoint::ChatCompletions]
         };
         let mut meters = Vec::new();
-        for model in &models {
+        for model in models {
             for &endpoint in endpoints {
                 let request = Request { caller: self, model, endpoint };
                 let deployment = model.routes.first().map(AsRef::as_ref);
@@ -111,7 +117,7 @@ impl Candidate {
     pub fn shown<'a>(&'a self, standings: &'a [Standing]) -> impl Iterator<Item = Shown<'a>> {
         let pairs = self.limits.iter().zip(standings);
         pairs
-            .filter(|(limit, _)| limit.is_own())
+            .filter(|(limit, _)| limit.is_own() && !limit.is_built_in)
             .map(|(limit, &standing)| Shown { limit, standing })
     }
 }

@@ -6,13 +6,13 @@
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tollgate_tokens::Tariff;
-use tollgate_units::Tokens;
+use tollgate_units::{Span, Tokens};
 use tollgate_wire::CapField;
 
 use crate::Limit;
 
 /// Everything a policy is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// The accounts, in the order of the file.
     pub providers: Vec<ProviderSettings>,
@@ -30,8 +30,42 @@ pub struct Settings {
     pub guardrails: Guardrails,
     /// The static keys.
     pub keys: Vec<KeySettings>,
+    /// What teams may do.
+    pub teams: Vec<GroupSettings>,
+    /// What projects may do.
+    pub projects: Vec<GroupSettings>,
+    /// What organisations may do.
+    pub orgs: Vec<GroupSettings>,
+    /// When sessions end, and how many a key may open.
+    pub sessions: SessionSettings,
     /// Room for fewer output tokens than this, for each answer, is no room.
     pub min_output_tokens: Tokens,
+}
+
+/// What the keys of one team, project or organisation may do together.
+#[derive(Clone, Debug)]
+pub struct GroupSettings {
+    /// Its name, as keys and tokens say it.
+    pub name: String,
+    /// The limits on all of its callers together, unless a limit divides among them.
+    pub limits: Vec<Limit>,
+    /// A model list of its own: what its callers may use is on it too.
+    pub models: Option<Vec<String>>,
+}
+
+/// When sessions end, and how many there may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SessionSettings {
+    /// A session that was quiet for so long has ended.
+    pub idle: Span,
+    /// How many sessions one key may open in an hour.
+    pub per_key_per_hour: u64,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self { idle: Span::from_secs(30 * 60), per_key_per_hour: 1000 }
+    }
 }
 
 /// One account at a provider, as far as decisions need to know it.
@@ -65,6 +99,10 @@ pub struct ModelSettings {
     pub name: String,
     /// Where it is served, in the order to try.
     pub serve: Vec<Route>,
+    /// The limits on requests that it serves.
+    pub limits: Vec<Limit>,
+    /// Guardrails on them, besides the caller's.
+    pub guardrails: Guardrails,
 }
 
 /// One model of one provider.

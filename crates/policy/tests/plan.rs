@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use tollgate_limits::MeterId;
 use tollgate_policy::{
-    Caller, Ended, Guardrails, KeyDigest, KeySettings, ModelSettings, Need, OnDisconnect, Plan,
-    Policy, ProviderSettings, Refusal, Route, Settings, TierSettings, parse,
+    Caller, Ended, Guardrails, KeyDigest, KeySettings, ModelSettings, Moment, Need, OnDisconnect,
+    Plan, Policy, ProviderSettings, Refusal, Route, Settings, TierSettings, parse,
 };
 use tollgate_tokens::{Counts, How, Tariff};
 use tollgate_units::{Amount, MicroUsdPerMillion, Timestamp, Tokens};
 use tollgate_wire::{Endpoint, Usage, read};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_330_800_000);
+const MOMENT: Moment = Moment { now: NOW, opens_session: false };
 const IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
 fn provider(name: &str, on_disconnect: OnDisconnect) -> ProviderSettings {
@@ -66,14 +67,14 @@ fn settings(tiers: Vec<TierSettings>, keys: Vec<KeySettings>) -> Settings {
         models: vec![ModelSettings {
             name: "small".to_owned(),
             serve: vec![route("openai"), route("local")],
+            limits: Vec::new(),
+            guardrails: Guardrails::default(),
         }],
         prices: vec![("openai/m".to_owned(), tariff.clone()), ("local/m".to_owned(), tariff)],
-        unpriced: None,
         tiers,
-        limits: Vec::new(),
-        guardrails: Guardrails::default(),
         keys,
         min_output_tokens: Tokens::new(16),
+        ..Settings::default()
     }
 }
 
@@ -83,7 +84,7 @@ fn plan(caller: &Caller, extra: &str) -> Result<Plan, Refusal> {
     );
     let ask = read(Endpoint::ChatCompletions, body.as_bytes()).unwrap();
     let counts = Counts { input: Tokens::new(100), how: How::Exact };
-    caller.consider(ask)?.plan(counts, NOW)
+    caller.consider(ask)?.plan(counts, MOMENT)
 }
 
 fn meters(plan: &Plan, candidate: usize) -> Vec<MeterId> {

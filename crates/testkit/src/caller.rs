@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -17,6 +17,7 @@ pub struct Caller {
     client: Client<HttpConnector, Full<Bytes>>,
     base: String,
     key: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A whole answer.
@@ -53,7 +54,16 @@ impl Caller {
             client: Client::builder(TokioExecutor::new()).build_http(),
             base: format!("http://{addr}"),
             key: key.map(str::to_owned),
+            headers: Vec::new(),
         }
+    }
+
+    /// Who sends this header too, as often as it is said.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+        self.headers.push((HeaderName::from_bytes(name.as_bytes()).unwrap(), value));
+        self
     }
 
     /// Posts `body` to `path` and reads the whole answer.
@@ -86,6 +96,9 @@ impl Caller {
             .header(header::CONTENT_TYPE, "application/json");
         if let Some(key) = &self.key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
         }
         let response = self.client.request(request.body(Full::new(body)).unwrap()).await.ok()?;
         let (parts, body) = response.into_parts();

@@ -9,7 +9,7 @@
 )]
 
 use bytes::Bytes;
-use tollgate_policy::{Ended, Policy};
+use tollgate_policy::{Ended, Moment, Policy};
 use tollgate_store::{Clock, Memory};
 use tollgate_tokens::count_prompt;
 use tollgate_units::{Timestamp, Tokens};
@@ -54,7 +54,8 @@ fn main() {
     let counts = count_prompt(options.counted_as(), &body, &options.ask().prompt, None);
     println!("weigh     {} input tokens, {:?}", counts.input.get(), counts.how);
 
-    let plan = options.plan(counts, clock.now()).unwrap();
+    let moment = Moment { now: clock.now(), opens_session: false };
+    let plan = options.plan(counts, moment).unwrap();
     let candidate = &plan.candidates()[0];
     let stretch = candidate.charges().stretch();
     let provider = candidate.deployment().provider();

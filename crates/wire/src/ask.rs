@@ -38,6 +38,8 @@ pub struct Ask {
     pub extras: Vec<Extra>,
     /// The caller's own word for its user.
     pub user: Option<String>,
+    /// The conversation that the protocol itself says the request belongs to.
+    pub session: Option<String>,
     pub(crate) seams: Seams,
 }
 

@@ -84,6 +84,43 @@ fn what_is_missing_is_a_mistake() {
     }
 }
 
+#[test]
+fn a_downgrade_leads_to_a_model_of_the_tier_and_never_round() {
+    let file = |models: &str, tier: &str, rest: &str| {
+        format!(
+            "{OPENAI}models:\n  a: {{serve: [openai/gpt-4o]{models}}}\n  b: {{serve: \
+             [openai/gpt-4o-mini]}}\n  c: {{serve: [openai/gpt-4.1]}}\ntiers:\n  pro:\n    \
+             models: [a, b]\n    limits: [{tier}]\n{rest}"
+        )
+    };
+    let to = |model: &str, per: &str| format!("'9 requests per {per}, then downgrade to {model}'");
+    let on_model = |model: &str| format!(", limits: [{}]", to(model, "day"));
+    let table = [
+        (file("", &to("c", "day"), ""), "c is not on this tier's list of models"),
+        (file(&on_model("a"), "", ""), "a cannot stand in for itself"),
+        (
+            file("", &format!("{}, {}", to("b", "day"), to("a", "hour")), ""),
+            "from a another limit leads to b, and this one back",
+        ),
+        (
+            file(&on_model("b"), &to("a", "day"), ""),
+            "from a another limit leads to b, and this one back",
+        ),
+        (
+            file("", &to("b", "day"), &format!("limits: [{}]", to("a", "day"))),
+            "from a another limit leads to b, and this one back",
+        ),
+    ];
+    for (text, expected) in table {
+        let shown = wrong(&text);
+        assert!(shown.contains(expected), "{text}\nis shown as\n{shown}");
+        assert_eq!(shown.matches("tollgate.yaml:").count(), 1, "{shown}");
+    }
+    let both = format!("{}, {}", to("b", "day"), to("b", "hour"));
+    assert!(read(&file("", &both, "")).is_ok(), "two limits may lead the same way");
+    assert!(read(&file(&on_model("b"), &to("b", "hour"), "")).is_ok());
+}
+
 /// Files parted by lines with what is expected of them.
 fn blocks(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.split("=== ").skip(1).map(|block| block.split_once('\n').expect("two parts"))

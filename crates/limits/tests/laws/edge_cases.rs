@@ -1,7 +1,8 @@
 //! What gateways get wrong, case by case.
 
 use tollgate_limits::{
-    Charge, Charges, ChargesError, Demand, Rule, SettlementKind, Standing, Stretch, Wait, peek, rebook,
+    Charge, Charges, ChargesError, Demand, Rule, SettlementKind, Standing, Stretch, Wait, peek,
+    rebook,
 };
 use tollgate_units::{Amount, Span, Timestamp};
 
@@ -126,16 +127,8 @@ fn a_request_without_a_cap_gets_what_is_left() {
     let cost = Rule::Sliding { most: amount(1_000_000), window: MINUTE };
     // Two answers to 3,000 tokens of input, at 2,500 and 10,000 pico-dollars a token.
     let list = vec![
-        Charge {
-            meter: meter_id(0),
-            rule: tokens,
-            demand: demand(3_000, 2, 1),
-        },
-        Charge {
-            meter: meter_id(1),
-            rule: cost,
-            demand: demand(7_500_000, 20_000, 1_000),
-        },
+        Charge { meter: meter_id(0), rule: tokens, demand: demand(3_000, 2, 1) },
+        Charge { meter: meter_id(1), rule: cost, demand: demand(7_500_000, 20_000, 1_000) },
     ];
     let charges = Charges::new(list, Stretch { least: 16, most: 4_096 }).expect("two meters");
     let mut world = at(hours(9));
@@ -294,8 +287,7 @@ fn an_extension_takes_only_what_is_more() {
 fn what_is_known_afterwards_is_refused_only_once_there_is_no_room_for_one() {
     let rule = Rule::Total { most: amount(3), idle: MINUTE };
     let mut world = at(hours(9));
-    let call =
-        || firm(vec![Charge { meter: meter_id(0), rule, demand: Demand::afterwards() }]);
+    let call = || firm(vec![Charge { meter: meter_id(0), rule, demand: Demand::afterwards() }]);
     for used in [2, 2] {
         world.reserve(&call()).expect("there is room for one");
         world.reserve(&call()).expect("and for one beside it: nothing is held");

@@ -67,7 +67,7 @@ fn the_rule_is_the_sentence_in_integers() {
         ),
     ];
     for (text, rule) in table {
-        assert_eq!(limit(text).rule(turns), rule, "{text}");
+        assert_eq!(limit(text).rule(turns, Span::MAX), rule, "{text}");
     }
 }
 

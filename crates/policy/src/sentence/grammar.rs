@@ -10,6 +10,7 @@
 //! decided at the end, in [`measure`], where every item still knows its place.
 
 mod measure;
+mod options;
 
 use core::ops::Range;
 
@@ -19,7 +20,7 @@ use super::Mistake;
 use super::amount::{Quantity, quantity, whole};
 use super::words::{Word, nearest, words};
 use crate::calendar::Zone;
-use crate::limit::{Limit, SubjectKind, Unit};
+use crate::limit::{Exceed, Limit, SubjectKind, Unit};
 
 /// Something with the place where it was said.
 #[derive(Clone, Debug)]
@@ -59,10 +60,12 @@ enum Period {
 struct Items {
     at_once: Option<Said<()>>,
     burst: Option<Said<Quantity>>,
+    exceed: Option<Said<Exceed>>,
     name: Option<String>,
     pace: Option<Said<Pace>>,
     shadow: bool,
     subjects: Vec<Said<SubjectKind>>,
+    warn: Option<Said<u8>>,
     zone: Option<Said<Zone>>,
 }
 
@@ -76,12 +79,21 @@ pub(super) fn limit(text: &str) -> Result<Limit, Mistake> {
         reader.item(&mut items)?;
     }
     let (unit, measure) = measure::of(unit, amount, &items, reader.end)?;
+    options::fits(&items, unit)?;
     let mut subjects: Vec<SubjectKind> = items.subjects.into_iter().map(|said| said.what).collect();
     subjects.sort();
     subjects.dedup();
     let (Quantity::Count(amount) | Quantity::Nanos(amount)) = amount;
-    let amount = Amount::new(amount);
-    Ok(Limit { name: items.name, unit, amount, measure, subjects, shadow: items.shadow })
+    Ok(Limit {
+        name: items.name,
+        unit,
+        amount: Amount::new(amount),
+        measure,
+        subjects,
+        exceed: items.exceed.map_or(Exceed::Reject, |said| said.what),
+        warn: items.warn.map(|said| said.what),
+        shadow: items.shadow,
+    })
 }
 
 /// The words, and how far they have been read.
@@ -146,20 +158,20 @@ impl<'t> Reader<'t> {
             }
             return Err(Mistake::new(noun.at, "expected \"tokens\""));
         }
+        if word.is("tool") {
+            let noun = self.take("expected \"calls\"")?;
+            if noun.is_one_or_many("call") {
+                return Ok(Unit::ToolCalls);
+            }
+            return Err(Mistake::new(noun.at, "expected \"calls\""));
+        }
         match UNITS.iter().find(|(noun, _)| word.is_one_or_many(noun)) {
             Some((_, unit)) => Ok(*unit),
             None => Err(self.not_a_unit(&word)),
         }
     }
 
-    fn not_a_unit(&mut self, word: &Word<'_>) -> Mistake {
-        if word.is_one_or_many("step") {
-            return unsupported(word.at.clone(), "steps");
-        }
-        if word.is("tool") {
-            self.eat("call").or_else(|| self.eat("calls"));
-            return unsupported(self.since(word.at.start), "tool calls");
-        }
+    fn not_a_unit(&self, word: &Word<'_>) -> Mistake {
         let mistake = Mistake::new(word.at.clone(), UNIT);
         if word.is_one_or_many("dollar") || word.is("usd") {
             let amount = self.words.first().map_or("25", |amount| amount.text);
@@ -200,41 +212,7 @@ impl<'t> Reader<'t> {
             items.shadow = true;
             return Ok(());
         }
-        self.consequence(&word, expected)
-    }
-
-    /// What happens when the limit is exceeded, and how it reserves: of these this version acts
-    /// only on the defaults.
-    fn consequence(&mut self, word: &Word<'_>, expected: &str) -> Result<(), Mistake> {
-        let start = word.at.start;
-        let choices: &[&str] = match () {
-            () if word.is("then") => &["reject", "queue", "downgrade", "answer"],
-            () if word.is("reserve") => &["strict", "adaptive"],
-            () if word.is("warn") => {
-                self.eat("at");
-                return Err(unsupported(self.since(start), "warn at"));
-            }
-            () if word.is("hard") => return Err(unsupported(word.at.clone(), "hard")),
-            () if word.is("soft") => return Err(unsupported(word.at.clone(), "soft")),
-            () if word.is("on") => {
-                let _words = self.eat("store").and_then(|_| self.eat("failure"));
-                return Err(unsupported(self.since(start), "on store failure"));
-            }
-            () => {
-                let suggestion = nearest(word.text, ITEM_WORDS);
-                return Err(Mistake::new(word.at.clone(), expected).suggesting(suggestion));
-            }
-        };
-        let expected = format!("expected \"{}\"", choices[0]);
-        let choice = self.take(&expected)?;
-        match choices.iter().position(|word| choice.is(word)) {
-            Some(0) => Ok(()),
-            Some(at) => {
-                let words = format!("{} {}", word.text.to_ascii_lowercase(), choices[at]);
-                Err(unsupported(self.since(start), &words))
-            }
-            None => Err(Mistake::new(choice.at, expected)),
-        }
+        options::option(self, items, &word, expected)
     }
 
     fn per(&mut self, items: &mut Items, start: usize) -> Result<(), Mistake> {
@@ -303,9 +281,6 @@ impl<'t> Reader<'t> {
             items.subjects.push(Said { what: kind.clone(), at: word.at });
             return Ok(());
         }
-        if word.is_one_or_many("session") {
-            return Err(unsupported(word.at, "per session"));
-        }
         if word.text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("header:")) {
             return Err(unsupported(word.at, "per header"));
         }
@@ -357,15 +332,21 @@ fn unit_word(word: &Word<'_>) -> bool {
 }
 
 const NAME_BYTES_MAX: usize = 64;
-const UNIT: &str = "expected a unit: requests, tokens, input tokens, output tokens or streams";
+const UNIT: &str = "expected a unit: requests, tokens, input tokens, output tokens, tool calls, \
+                    steps or streams";
 const ITEM: &str = "expected \"per\", \"at once\" or an option";
 const AFTER_COMMA: &str = "expected \"per\" or an option after the comma";
 const SUBJECT: &str = "expected a subject";
 const PERIOD_OR_SUBJECT: &str = "expected a period or a subject";
-const UNITS: [(&str, Unit); 3] =
-    [("request", Unit::Requests), ("token", Unit::Tokens), ("stream", Unit::Streams)];
-const UNIT_WORDS: [&str; 5] = ["requests", "tokens", "streams", "input", "output"];
-const ITEM_WORDS: [&str; 8] = ["per", "at", "in", "burst", "named", "shadow", "then", "reserve"];
+const UNITS: [(&str, Unit); 4] = [
+    ("request", Unit::Requests),
+    ("step", Unit::Steps),
+    ("stream", Unit::Streams),
+    ("token", Unit::Tokens),
+];
+const UNIT_WORDS: [&str; 7] = ["requests", "tokens", "streams", "input", "output", "steps", "tool"];
+const ITEM_WORDS: [&str; 9] =
+    ["per", "at", "in", "burst", "named", "shadow", "then", "reserve", "warn"];
 const PERIODS: [(&str, Period); 6] = [
     ("second", Period::Second),
     ("minute", Period::Minute),
@@ -374,13 +355,14 @@ const PERIODS: [(&str, Period); 6] = [
     ("week", Period::Week),
     ("month", Period::Month),
 ];
-const SUBJECTS: [(&str, SubjectKind); 10] = [
+const SUBJECTS: [(&str, SubjectKind); 11] = [
     ("ip", SubjectKind::Ip),
     ("key", SubjectKind::Key),
     ("user", SubjectKind::User),
     ("team", SubjectKind::Team),
     ("project", SubjectKind::Project),
     ("org", SubjectKind::Org),
+    ("session", SubjectKind::Session),
     ("model", SubjectKind::Model),
     ("provider", SubjectKind::Provider),
     ("tier", SubjectKind::Tier),

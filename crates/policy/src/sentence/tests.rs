@@ -5,7 +5,7 @@ use tollgate_units::{Amount, Span};
 
 use super::parse;
 use crate::calendar::Zone;
-use crate::limit::{CalendarPeriod, Limit, Measure, SubjectKind, Unit};
+use crate::limit::{CalendarPeriod, Exceed, Limit, Measure, SubjectKind, Unit};
 
 #[test]
 fn right_sentences_are_read_and_said_back() {
@@ -150,6 +150,17 @@ fn word() -> impl Strategy<Value = &'static str> {
         "shadow",
         "then",
         "reject",
+        "downgrade",
+        "to",
+        "answer",
+        "without",
+        "tools",
+        "warn",
+        "80%",
+        "tool",
+        "calls",
+        "steps",
+        "session",
         "reserve",
     ])
 }
@@ -163,10 +174,15 @@ fn limits() -> impl Strategy<Value = Limit> {
         (1..9_999u64).prop_map(|n| n * 1_000_000_000),
     ];
     let names = prop::option::of("[a-z0-9][a-z0-9._-]{0,20}");
-    (measures(), amounts, prop::bool::ANY, subjects(), names, prop::bool::ANY).prop_map(
-        |((unit, measure), amount, is_cost, subjects, name, shadow)| {
+    let warn = prop::option::of(1..=100u8);
+    let options = (names, exceeds(), warn, prop::bool::ANY);
+    (measures(), amounts, prop::bool::ANY, subjects(), options).prop_map(
+        |((unit, measure), amount, is_cost, subjects, (name, exceed, warn, shadow))| {
+            let is_an_agents = exceed == Exceed::AnswerWithoutTools;
             let unit = match measure {
                 Measure::AtOnce => unit,
+                _ if is_an_agents && is_cost => Unit::Steps,
+                _ if is_an_agents => Unit::ToolCalls,
                 _ if is_cost => Unit::Cost,
                 _ if unit == Unit::Streams => Unit::OutputTokens,
                 _ => Unit::Requests,
@@ -177,9 +193,18 @@ fn limits() -> impl Strategy<Value = Limit> {
                 _ => subjects,
             };
             let amount = Amount::new(if is_bucket { amount.max(1) } else { amount });
-            Limit { name, unit, amount, measure, subjects, shadow }
+            let exceed = if measure == Measure::AtOnce { Exceed::Reject } else { exceed };
+            Limit { name, unit, amount, measure, subjects, exceed, warn, shadow }
         },
     )
+}
+
+fn exceeds() -> impl Strategy<Value = Exceed> {
+    prop_oneof![
+        Just(Exceed::Reject),
+        Just(Exceed::AnswerWithoutTools),
+        "[a-z0-9][a-z0-9./:-]{0,20}".prop_map(Exceed::Downgrade),
+    ]
 }
 
 fn measures() -> impl Strategy<Value = (Unit, Measure)> {
@@ -220,6 +245,7 @@ fn subjects() -> impl Strategy<Value = Vec<SubjectKind>> {
         SubjectKind::Path,
         SubjectKind::Project,
         SubjectKind::Provider,
+        SubjectKind::Session,
         SubjectKind::Team,
         SubjectKind::Tier,
         SubjectKind::User,

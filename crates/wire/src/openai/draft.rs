@@ -69,6 +69,7 @@ impl Draft {
             prompt: self.prompt,
             extras: self.extras,
             user: self.user,
+            session: None,
             seams: self.seams,
         })
     }

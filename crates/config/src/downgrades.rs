@@ -1,0 +1,127 @@
+//! Limits that send requests to another model: whether it is there, and whether the way ends.
+
+use core::ops::Range;
+use std::collections::BTreeSet;
+
+use tollgate_policy::{Exceed, Limit, Settings};
+
+use crate::mistakes::Mark;
+use crate::names::{Names, matching};
+use crate::reader::{Field, Reader, Section};
+
+/// A limit that says `then downgrade to`.
+#[derive(Debug)]
+pub(crate) struct Downgrade {
+    scope: Scope,
+    target: String,
+    at: Range<usize>,
+    context: String,
+}
+
+/// Whose requests the limit counts.
+#[derive(Debug)]
+enum Scope {
+    Everybody,
+    Model(String),
+    Tier(String),
+}
+
+/// Remembers where `limit`, of `section`, sends requests.
+pub(crate) fn note(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    field: &Field<'_>,
+    limit: &Limit,
+) {
+    let Exceed::Downgrade(target) = &limit.exceed else {
+        return;
+    };
+    let scope = match section.owner.split_once(' ') {
+        Some(("model", name)) => Scope::Model(name.to_owned()),
+        Some(("tier", name)) => Scope::Tier(name.to_owned()),
+        _ => Scope::Everybody,
+    };
+    let (at, context) = (field.node.at.clone(), field.context.clone());
+    reader.downgrades.push(Downgrade { scope, target: target.clone(), at, context });
+}
+
+/// Marks every downgrade that leads nowhere, or round in a circle.
+pub(crate) fn check(reader: &mut Reader<'_>, settings: &Settings, names: &Names<'_>) {
+    let mut ways = Ways { settings, taken: Vec::new() };
+    for downgrade in std::mem::take(&mut reader.downgrades) {
+        let target = &*downgrade.target;
+        let what = if names.models.contains(target) {
+            ways.mistake(&downgrade)
+        } else {
+            Some(reader.with_nearest("no such model", target, names.models.iter().copied()))
+        };
+        match what {
+            Some(what) => {
+                let Downgrade { at, context, .. } = downgrade;
+                reader.marks.push(Mark { value: at.start, at, context, what });
+            }
+            None => ways.taken.push(downgrade),
+        }
+    }
+}
+
+/// The downgrades that have been found right so far.
+struct Ways<'s> {
+    settings: &'s Settings,
+    taken: Vec<Downgrade>,
+}
+
+impl Ways<'_> {
+    fn mistake(&self, downgrade: &Downgrade) -> Option<String> {
+        let target = &*downgrade.target;
+        if matches!(&downgrade.scope, Scope::Model(name) if name == target) {
+            return Some(format!("{target} cannot stand in for itself"));
+        }
+        let tiers: Vec<&str> = match &downgrade.scope {
+            Scope::Tier(name) => vec![name],
+            Scope::Everybody | Scope::Model(_) => {
+                self.settings.tiers.iter().map(|tier| &*tier.name).collect()
+            }
+        };
+        if let Scope::Tier(name) = &downgrade.scope {
+            let tier = self.settings.tiers.iter().find(|tier| tier.name == *name)?;
+            let patterns: Vec<&str> = tier.models.iter().map(String::as_str).collect();
+            if matching(std::iter::once(target), &patterns).is_empty() {
+                return Some(format!("{target} is not on this tier's list of models"));
+            }
+        }
+        tiers.into_iter().find_map(|tier| {
+            let round = self.reach(tier, target).into_iter().find(|model| leads(downgrade, model));
+            round.map(|model| {
+                format!(
+                    "from {target} another limit leads to {model}, and this one back: a request \
+                     would go round"
+                )
+            })
+        })
+    }
+
+    /// The models that a request for `from` can be sent on to, in `tier`.
+    fn reach(&self, tier: &str, from: &str) -> BTreeSet<&str> {
+        let mut reached = BTreeSet::new();
+        let mut open = vec![from.to_owned()];
+        while let Some(model) = open.pop() {
+            for way in &self.taken {
+                let applies = !matches!(&way.scope, Scope::Tier(name) if name != tier);
+                if applies && leads(way, &model) && reached.insert(&*way.target) {
+                    open.push(way.target.clone());
+                }
+            }
+        }
+        reached
+    }
+}
+
+/// Whether a request for `model` can be sent on by `way`.
+fn leads(way: &Downgrade, model: &str) -> bool {
+    let counts = match &way.scope {
+        Scope::Everybody | Scope::Tier(_) => true,
+        Scope::Model(name) => name == model,
+    };
+    counts && way.target != model
+}
