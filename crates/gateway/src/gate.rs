@@ -110,9 +110,10 @@ impl Gateway {
         self.live.load_full()
     }
 
-    /// Puts `live` in force for the requests that come from now on. Meters stay as they are.
-    pub fn replace(&self, live: Live) {
-        self.live.store(Arc::new(live));
+    /// Puts `live` in force for the requests that come from now on, and says what was before.
+    /// Meters stay as they are.
+    pub fn replace(&self, live: Live) -> Arc<Live> {
+        self.live.swap(Arc::new(live))
     }
 
     /// The meters.

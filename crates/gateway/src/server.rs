@@ -106,6 +106,11 @@ impl Draining {
         self.over.ring();
     }
 
+    /// Returns when it begins: what runs for ever stops then.
+    pub async fn begun(&self) {
+        self.begun.listen().await;
+    }
+
     /// Whether new requests should go elsewhere.
     pub fn has_begun(&self) -> bool {
         self.begun.is_rung()

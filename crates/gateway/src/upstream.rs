@@ -15,7 +15,7 @@
 //! When this is wrong: a provider that refuses an HTTP/2 stream (`REFUSED_STREAM`) did not see the
 //! request, but is reported as `Reset`: against the caller, never against the provider's bill.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -65,7 +65,8 @@ pub struct Timeouts {
 /// All accounts, by their position in the configuration.
 #[derive(Debug)]
 pub struct Upstreams {
-    accounts: Vec<Upstream>,
+    accounts: Vec<Arc<Upstream>>,
+    connect: Duration,
     first_byte: Duration,
 }
 
@@ -125,6 +126,22 @@ impl Upstreams {
         Self::trusting(&trust.map_err(AccountError::Tls)?, accounts, timeouts)
     }
 
+    /// Clients for `accounts`; those that are as they were keep their connections.
+    ///
+    /// # Errors
+    ///
+    /// As [`Upstreams::new`].
+    pub fn renewed(&self, accounts: &[Account], timeouts: Timeouts) -> Result<Self, AccountError> {
+        let mut renewed = Self::new(accounts, timeouts)?;
+        for upstream in &mut renewed.accounts {
+            let before = self.accounts.iter().find(|before| before.is_as(upstream));
+            if let (Some(before), true) = (before, self.connect == renewed.connect) {
+                *upstream = before.clone();
+            }
+        }
+        Ok(renewed)
+    }
+
     /// Like [`Upstreams::new`], with TLS as the caller wants it; no ALPN may be set in it.
     ///
     /// # Errors
@@ -137,9 +154,13 @@ impl Upstreams {
     ) -> Result<Self, AccountError> {
         let accounts = accounts
             .iter()
-            .map(|account| Upstream::new(account, client(trust.clone(), timeouts.connect)))
+            .map(|account| {
+                let client = client(trust.clone(), timeouts.connect);
+                Upstream::new(account, client).map(Arc::new)
+            })
             .collect::<Result<_, _>>()?;
-        Ok(Self { accounts, first_byte: timeouts.first_byte })
+        let Timeouts { connect, first_byte } = timeouts;
+        Ok(Self { accounts, connect, first_byte })
     }
 
     /// `told` without the account's own key, should the provider repeat it.
@@ -268,6 +289,15 @@ impl Upstream {
             },
         };
         Ok(Self { name, scheme, authority, base, authorization, client })
+    }
+
+    /// Whether `other` is the same account, with the same key at the same place.
+    fn is_as(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.scheme == other.scheme
+            && self.authority == other.authority
+            && self.base == other.base
+            && self.authorization == other.authorization
     }
 
     fn request(

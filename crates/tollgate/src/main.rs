@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod keys;
 mod limits;
+mod reload;
 mod serve;
 mod terminal;
 mod tokens;

@@ -13,6 +13,7 @@ use tollgate_store::JournalEvent;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
+use crate::reload::Reload;
 use crate::wiring::{Running, environment, start};
 use crate::{Complaint, terminal};
 
@@ -64,7 +65,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
 async fn serve(config: Config, patience: Duration) -> Result<(), Complaint> {
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let mut stop = Stop::listen()?;
-    let running = start(config).await?;
+    // Also where there is no file to read again: a terminal that closes must not cut everybody's
+    // streams.
+    let hangup = listen(SignalKind::hangup())?;
+    let running = start(config.clone()).await?;
+    if let Source::File(file) = &config.source {
+        let reload = Reload::new(running.gateway.clone(), file.clone(), &config);
+        running.tasks.spawn(reload.watch(hangup, running.draining.clone()));
+    }
     terminal::complain(&format!("listening on {scheme}://{}", running.listen));
     terminal::complain(&format!("admin on http://{}", running.admin));
     stop.asked().await;
@@ -124,17 +132,17 @@ pub(crate) fn report(metrics: &Arc<Metrics>, event: JournalEvent) {
 
 /// Being asked to stop: SIGTERM, or Ctrl-C.
 struct Stop {
-    /// Heard and not obeyed: a terminal that closes must not cut everybody's streams.
-    _hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
 
+fn listen(kind: SignalKind) -> Result<Signal, Complaint> {
+    signal(kind).map_err(|error| format!("no signals: {error}"))
+}
+
 impl Stop {
     fn listen() -> Result<Self, Complaint> {
-        let listen = |kind| signal(kind).map_err(|error| format!("no signals: {error}"));
         Ok(Self {
-            _hangup: listen(SignalKind::hangup())?,
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
         })

@@ -35,8 +35,8 @@ pub(crate) struct Running {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
-    draining: Draining,
-    tasks: Tasks,
+    pub(crate) draining: Draining,
+    pub(crate) tasks: Tasks,
 }
 
 /// Starts everything that `config` describes. Returns once both listeners accept.
@@ -56,7 +56,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Complaint> {
         None => None,
     };
     let gateway = Gateway::new(Parts {
-        live: live(&config)?,
+        live: live(&config, None)?,
         crew: crew()?,
         loopback: listen.ip().is_loopback(),
         seed: seed()?,
@@ -132,10 +132,10 @@ fn address(listener: &TcpListener) -> Result<SocketAddr, Complaint> {
     listener.local_addr().map_err(|error| format!("no local address: {error}"))
 }
 
-/// What `config` puts in force.
-fn live(config: &Config) -> Result<Live, Complaint> {
+/// What `config` puts in force; accounts that are as they were `before` keep their connections.
+pub(crate) fn live(config: &Config, before: Option<&Upstreams>) -> Result<Live, Complaint> {
     Ok(Live {
-        upstreams: upstreams(config)?,
+        upstreams: upstreams(config, before)?,
         bounds: Bounds {
             body_bytes_max: config.max_body,
             body: config.timeouts.body,
@@ -146,7 +146,7 @@ fn live(config: &Config) -> Result<Live, Complaint> {
     })
 }
 
-fn upstreams(config: &Config) -> Result<Upstreams, Complaint> {
+fn upstreams(config: &Config, before: Option<&Upstreams>) -> Result<Upstreams, Complaint> {
     let accounts: Vec<_> = config
         .upstreams
         .iter()
@@ -157,7 +157,11 @@ fn upstreams(config: &Config) -> Result<Upstreams, Complaint> {
         })
         .collect();
     let timeouts = Timeouts { connect: CONNECT, first_byte: duration(config.timeouts.first_byte) };
-    Upstreams::new(&accounts, timeouts).map_err(|error| error.to_string())
+    let made = match before {
+        Some(before) => before.renewed(&accounts, timeouts),
+        None => Upstreams::new(&accounts, timeouts),
+    };
+    made.map_err(|error| error.to_string())
 }
 
 fn crew() -> Result<Crew, Complaint> {

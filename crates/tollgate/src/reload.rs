@@ -1,0 +1,176 @@
+//! Live reload: the file is read again when it changes, and what it says is in force whole or not
+//! at all.
+//!
+//! Reading, checking and making a policy happen on a thread of their own; a request sees nothing of
+//! it but another pointer. What the old one held is let go there too, because freeing a hundred
+//! thousand keys takes as long as making them. A file with a mistake changes nothing and says why.
+//! When this is wrong: a file that is replaced twice within a second may be read once.
+
+use std::fs::Metadata;
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use tokio::signal::unix::Signal;
+use tollgate_config::{Config, Data, TlsFiles};
+use tollgate_gateway::Gateway;
+use tollgate_gateway::server::Draining;
+use tollgate_policy::Policy;
+
+use crate::Complaint;
+use crate::wiring::{configured_token, environment, live};
+
+/// The configuration of a running gateway, and the file it came from.
+#[derive(Debug)]
+pub(crate) struct Reload {
+    gateway: Arc<Gateway>,
+    file: PathBuf,
+    fixed: Fixed,
+    last: Mutex<Last>,
+    /// What was in force before, until no request is served by it any more: none has to free it.
+    retired: Mutex<Vec<Arc<Policy>>>,
+}
+
+/// What a running gateway cannot change.
+#[derive(Debug, Eq, PartialEq)]
+struct Fixed {
+    listen: SocketAddr,
+    admin: SocketAddr,
+    admin_token: Option<String>,
+    data: Data,
+    tls: Option<TlsFiles>,
+}
+
+/// How the last reading of the file ended.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Last {
+    /// How often the file has been put in force since the start.
+    pub(crate) reloads: u64,
+    /// Why the file as it stands is not in force.
+    pub(crate) mistake: Option<String>,
+    /// What the file says and only a restart changes.
+    pub(crate) after_restart: Vec<&'static str>,
+}
+
+/// Which version of a file one has seen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Stamp {
+    inode: u64,
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Fixed {
+    fn of(config: &Config) -> Self {
+        Self {
+            listen: config.listen,
+            admin: config.admin,
+            admin_token: configured_token(config),
+            data: config.data.clone(),
+            tls: config.tls.clone(),
+        }
+    }
+
+    /// What differs, by its key in the file.
+    fn differs(&self, other: &Self) -> Vec<&'static str> {
+        let changes = [
+            ("listen", self.listen != other.listen),
+            ("admin", self.admin != other.admin),
+            ("admin_token", self.admin_token != other.admin_token),
+            ("data", self.data != other.data),
+            ("tls", self.tls != other.tls),
+        ];
+        changes.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
+    }
+}
+
+impl Reload {
+    /// Of the gateway that was started with `config`, read from `file`.
+    pub(crate) fn new(gateway: Arc<Gateway>, file: PathBuf, config: &Config) -> Arc<Self> {
+        let last = Last { reloads: 0, mistake: None, after_restart: Vec::new() };
+        let (fixed, last, retired) = (Fixed::of(config), Mutex::new(last), Mutex::default());
+        Arc::new(Self { gateway, file, fixed, last, retired })
+    }
+
+    /// Reads the file and puts it in force, or says why not. Blocks for as long as that takes.
+    pub(crate) fn now(&self) -> Result<Last, Complaint> {
+        let replaced = self.replace();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match replaced {
+            Ok(after_restart) => {
+                if !after_restart.is_empty() {
+                    tracing::warn!(keys = ?after_restart, "changed in the file: restart for it");
+                }
+                tracing::info!(file = %self.file.display(), "the configuration was reloaded");
+                *last = Last { reloads: last.reloads + 1, mistake: None, after_restart };
+                Ok(last.clone())
+            }
+            Err(mistake) => {
+                tracing::error!("the configuration stays as it was: {mistake}");
+                last.mistake = Some(mistake.clone());
+                Err(mistake)
+            }
+        }
+    }
+
+    fn replace(&self) -> Result<Vec<&'static str>, Complaint> {
+        let config = tollgate_config::load(&self.file, &environment)
+            .map_err(|mistakes| mistakes.to_string())?;
+        let after_restart = self.fixed.differs(&Fixed::of(&config));
+        let old = self.gateway.replace(live(&config, Some(&self.gateway.live().upstreams))?);
+        self.retired().push(old.policy.clone());
+        Ok(after_restart)
+    }
+
+    fn retired(&self) -> MutexGuard<'_, Vec<Arc<Policy>>> {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes out what nobody is served by any more.
+    fn unused(&self) -> Vec<Arc<Policy>> {
+        self.retired().extract_if(.., |policy| Arc::strong_count(policy) == 1).collect()
+    }
+
+    /// Reads the file again whenever it has changed and then stayed so for a moment, and when
+    /// asked by `hangup`; until the gateway is on its way down.
+    pub(crate) async fn watch(self: Arc<Self>, mut hangup: Signal, draining: Draining) {
+        let mut in_force = Stamp::of(&self.file);
+        let mut before = in_force;
+        loop {
+            let asked = tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+                asked = hangup.recv() => asked.is_some(),
+                () = draining.begun() => return,
+            };
+            let unused = self.unused();
+            if !unused.is_empty() {
+                let _freed = tokio::task::spawn_blocking(move || drop(unused)).await;
+            }
+            let stamp = Stamp::of(&self.file);
+            // A file that is gone for a moment is being replaced.
+            let changed = stamp.is_some() && stamp != in_force && stamp == before;
+            before = stamp;
+            if asked || changed {
+                in_force = stamp;
+                let reload = self.clone();
+                // What it came to was told by then.
+                let _told = tokio::task::spawn_blocking(move || reload.now()).await;
+            }
+        }
+    }
+}
+
+impl Stamp {
+    fn of(file: &Path) -> Option<Self> {
+        std::fs::metadata(file).ok().map(|metadata: Metadata| Self {
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+        })
+    }
+}
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
