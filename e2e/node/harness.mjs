@@ -6,9 +6,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 
 const START_MS_MAX = 30_000;
+const CLAUDE = "claude-haiku-4-5";
 const KEYS = {
   APP_KEY: "key-of-the-app-0123456789",
   NARROW_KEY: "key-of-the-narrow-tier-01",
@@ -67,6 +69,8 @@ export async function startGateway(provider, ...limits) {
   return {
     client: (key = "APP_KEY", options = {}) =>
       new OpenAI({ baseURL: `${url}/v1`, apiKey: KEYS[key] ?? key, maxRetries: 0, ...options }),
+    anthropic: (key = "APP_KEY", options = {}) =>
+      new Anthropic({ baseURL: url, apiKey: KEYS[key] ?? key, maxRetries: 0, ...options }),
     stop: async () => {
       await program.stop();
       rmSync(folder, { recursive: true });
@@ -89,11 +93,17 @@ providers:
     base_url: ${provider.url}
     api_key: \${PROVIDER_KEY}
     on_disconnect: cancel
+  claude:
+    kind: anthropic
+    base_url: ${provider.url.replace("/v1", "")}
+    api_key: \${PROVIDER_KEY}
+    on_disconnect: cancel
 models:
 ${serve}
+  ${CLAUDE}: {serve: [claude/${CLAUDE}]}
 tiers:
   open:
-    models: [${models.join(", ")}]
+    models: [${models.join(", ")}, ${CLAUDE}]
     limits:
 ${sentences}
   narrow:
@@ -108,6 +118,11 @@ keys:
 /** One chat request's body. */
 export function chat(text = "Say hello.", more = {}) {
   return { model: "gpt-4o-mini", messages: [{ role: "user", content: text }], ...more };
+}
+
+/** One message's body, in Anthropic's protocol. */
+export function message(text = "Say hello.", more = {}) {
+  return { model: CLAUDE, max_tokens: 200, messages: [{ role: "user", content: text }], ...more };
 }
 
 /** A `fetch` that remembers when each attempt left and what came back. */

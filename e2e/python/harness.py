@@ -14,6 +14,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import anthropic
 import openai
 
 START_SECONDS_MAX = 30
@@ -30,7 +31,9 @@ NAMES = [
     "omni-moderation-latest",
     "text-embedding-3-small",
 ]
+CLAUDE = "claude-haiku-4-5"
 MODELS = "".join(f"  {name}: {{serve: [scripted/{name}]}}\n" for name in NAMES)
+MODELS += f"  {CLAUDE}: {{serve: [claude/{CLAUDE}]}}\n"
 
 
 class Program:
@@ -130,6 +133,11 @@ class Gateway(Program):
         options.setdefault("timeout", 30)
         return openai.OpenAI(base_url=self.url + "/v1", api_key=KEYS.get(key, key), **options)
 
+    def anthropic(self, key="APP_KEY", **options):
+        options.setdefault("max_retries", 0)
+        options.setdefault("timeout", 30)
+        return anthropic.Anthropic(base_url=self.url, api_key=KEYS.get(key, key), **options)
+
     def metric(self, name, labels=""):
         """The sum of a metric over all of its labels that contain `labels`."""
         request = urllib.request.Request(self.admin + "/metrics")
@@ -165,13 +173,18 @@ providers:
     base_url: {provider.url}
     api_key: ${{PROVIDER_KEY}}
     on_disconnect: cancel
+  claude:
+    kind: anthropic
+    base_url: {provider.root}
+    api_key: ${{PROVIDER_KEY}}
+    on_disconnect: cancel
 models:
 {MODELS}tiers:
   open:
-    models: [{", ".join(NAMES)}]
+    models: [{", ".join([*NAMES, CLAUDE])}]
     limits:
 {sentences}  narrow:
-    models: [gpt-4o-mini]
+    models: [gpt-4o-mini, {CLAUDE}]
     guardrails: {{max_input_tokens: 100, tools: [search]}}
 keys:
   - {{name: app, secret: "${{APP_KEY}}", tier: open}}
@@ -185,6 +198,13 @@ def ask(client, text="Say hello.", model="gpt-4o-mini", **options):
     return client.chat.completions.create(model=model, messages=messages, **options)
 
 
+def say(client, text="Say hello.", **options):
+    """One message in Anthropic's protocol."""
+    options.setdefault("max_tokens", 200)
+    messages = [{"role": "user", "content": text}]
+    return client.messages.create(model=CLAUDE, messages=messages, **options)
+
+
 class Watch:
     """What went over the wire: when each attempt left, and what came back."""
 
@@ -192,9 +212,9 @@ class Watch:
         self.sent = []
         self.answers = []
 
-    def client(self):
+    def client(self, of=openai):
         hooks = {"request": [self._sent], "response": [self._answered]}
-        return openai.DefaultHttpxClient(event_hooks=hooks)
+        return of.DefaultHttpxClient(event_hooks=hooks)
 
     def _sent(self, _request):
         self.sent.append(time.monotonic())

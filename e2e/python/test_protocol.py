@@ -1,6 +1,6 @@
 """What the official client asks and gets when no limit is in the way."""
 
-from harness import KEYS, NAMES, ask
+from harness import CLAUDE, KEYS, NAMES, ask
 
 TOOL = {
     "type": "function",
@@ -103,8 +103,8 @@ def test_streamed_responses(gate):
 
 def test_models_are_those_of_the_caller(gate):
     names = {model.id for model in gate.client().models.list()}
-    assert names == set(NAMES)
-    assert [model.id for model in gate.client("NARROW_KEY").models.list()] == ["gpt-4o-mini"]
+    assert names == {*NAMES, CLAUDE}
+    assert [model.id for model in gate.client("NARROW_KEY").models.list()] == [CLAUDE, "gpt-4o-mini"]
     assert gate.client().models.retrieve("gpt-4o").id == "gpt-4o"
 
 

@@ -105,7 +105,8 @@ fn node_test(place: &Path, node: &Path, binaries: &Binaries, name: Option<&str>)
     let mut command = bounded(node);
     command.args(["--test", "--test-reporter=spec", "--test-force-exit"]);
     command.args(name.map(|name| format!("--test-name-pattern={name}")));
-    command.arg("clients.test.mjs").current_dir(place.join("node"));
+    let files = ["anthropic.test.mjs", "clients.test.mjs"];
+    command.args(files).current_dir(place.join("node"));
     with(command, binaries)
 }
 

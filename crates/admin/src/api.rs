@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tollgate_gateway::{Asker, Gateway, foreign, telemetry};
-use tollgate_wire::Endpoint;
+use tollgate_wire::{Endpoint, Protocol};
 use tower::ServiceExt;
 
 use crate::Token;
@@ -87,15 +87,19 @@ struct Question {
 }
 
 async fn explain(State(admin): State<Admin>, Json(question): Json<Question>) -> Response {
-    let path = question.path.as_deref().unwrap_or("/v1/chat/completions");
-    let Some(endpoint) = Endpoint::of_path(path) else {
-        return mistake(StatusCode::NOT_FOUND, &format!("there is no path {path} to explain"));
+    let endpoint = match question.path.as_deref().map(|path| (path, Endpoint::of_path(path))) {
+        Some((path, None)) => {
+            return mistake(StatusCode::NOT_FOUND, &format!("there is no path {path} to explain"));
+        }
+        Some((_, Some(endpoint))) => endpoint,
+        None => usual_endpoint(&admin, question.model.as_deref()),
     };
     let body = match (question.request, question.model) {
         (Some(request), _) => request.get().to_owned(),
         (None, Some(model)) => json!({
             "model": model,
             "messages": [{"role": "user", "content": "Hello"}],
+            "max_tokens": (endpoint == Endpoint::Messages).then_some(1024),
         })
         .to_string(),
         (None, None) => {
@@ -107,6 +111,15 @@ async fn explain(State(admin): State<Admin>, Json(question): Json<Question>) -> 
     match explained {
         Some(explanation) => Json(explanation).into_response(),
         None => mistake(StatusCode::NOT_FOUND, "there is no key of that name"),
+    }
+}
+
+/// Where `model` is usually asked for.
+fn usual_endpoint(admin: &Admin, model: Option<&str>) -> Endpoint {
+    let live = admin.gateway.live();
+    match model.and_then(|model| live.policy.protocol_of(model)) {
+        Some(Protocol::Anthropic) => Endpoint::Messages,
+        Some(Protocol::OpenAi) | None => Endpoint::ChatCompletions,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Without a file: the provider whose key is in the environment, on this machine, under a policy
+//! Without a file: the providers whose keys are in the environment, on this machine, under a policy
 //! that is small enough to be harmless.
 //!
 //! No key is asked for, because only this machine can call; the limits are what one person trying
@@ -9,6 +9,7 @@ use tollgate_policy::{
     ANONYMOUS, Guardrails, Limit, ModelSettings, OnDisconnect, ProviderSettings, Route, Settings,
     TierSettings,
 };
+use tollgate_wire::Protocol;
 
 use crate::file::{ADMIN, DATA, LISTEN, MAX_BODY, MIN_OUTPUT_TOKENS, TIMEOUTS};
 use crate::providers::{UpstreamConfig, WELL_KNOWN};
@@ -54,8 +55,31 @@ pub(crate) const MODELS: [&str; 29] = [
     "text-embedding-3-small",
     "text-embedding-ada-002",
 ];
+/// The same of Anthropic; its older models have dated names, which its clients use.
+pub(crate) const CLAUDE: [&str; 17] = [
+    "claude-fable-5",
+    "claude-fable-5-1",
+    "claude-haiku-4-5",
+    "claude-haiku-4-5-20251001",
+    "claude-haiku-5-5",
+    "claude-opus-4-5",
+    "claude-opus-4-5-20251101",
+    "claude-opus-4-6",
+    "claude-opus-4-7",
+    "claude-opus-4-8",
+    "claude-opus-5",
+    "claude-opus-5-5",
+    "claude-sonnet-4-5",
+    "claude-sonnet-4-5-20250929",
+    "claude-sonnet-4-6",
+    "claude-sonnet-5",
+    "claude-sonnet-5-5",
+];
+/// The providers that are served without a file: name, variable, models.
+const SERVED: [(&str, &str, &[&str]); 2] =
+    [("openai", "OPENAI_API_KEY", &MODELS), ("anthropic", "ANTHROPIC_API_KEY", &CLAUDE)];
 /// Keys of providers that this version does not speak to.
-const IGNORED: [&str; 2] = ["ANTHROPIC_API_KEY", "COHERE_API_KEY"];
+const IGNORED: [&str; 1] = ["COHERE_API_KEY"];
 
 /// The configuration of a gateway without a file, where the environment has a key for it.
 ///
@@ -63,15 +87,23 @@ const IGNORED: [&str; 2] = ["ANTHROPIC_API_KEY", "COHERE_API_KEY"];
 /// [`Source::BuiltIn`], so that whoever starts the gateway can say so.
 pub fn built_in(env: &impl Fn(&str) -> Option<String>) -> Option<Config> {
     let is_set = |name: &&str| env(name).is_some_and(|value| !value.trim().is_empty());
-    let key = env("OPENAI_API_KEY").filter(|key| !key.trim().is_empty())?;
-    let (name, base_url) = WELL_KNOWN.first()?;
     let ignored = IGNORED.iter().filter(|name| is_set(name)).map(|&name| name.to_owned());
-    let upstream = UpstreamConfig {
-        name: (*name).to_owned(),
-        base_url: (*base_url).to_owned(),
-        api_key: Some(SecretString::from(key.trim().to_owned())),
-    };
-    Some(Config {
+    let mut settings = nothing();
+    let mut upstreams = Vec::new();
+    for (name, variable, models) in SERVED {
+        let Some(key) = env(variable).filter(|key| !key.trim().is_empty()) else {
+            continue;
+        };
+        let (_, protocol, base_url) = WELL_KNOWN.into_iter().find(|(known, ..)| *known == name)?;
+        upstreams.push(UpstreamConfig {
+            name: name.to_owned(),
+            protocol,
+            base_url: base_url.to_owned(),
+            api_key: Some(SecretString::from(key.trim().to_owned())),
+        });
+        serve(&mut settings, (name, protocol), models);
+    }
+    (!upstreams.is_empty()).then(|| Config {
         listen: LISTEN,
         admin: ADMIN,
         admin_token: None,
@@ -79,37 +111,45 @@ pub fn built_in(env: &impl Fn(&str) -> Option<String>) -> Option<Config> {
         tls: None,
         max_body: MAX_BODY,
         timeouts: TIMEOUTS,
-        upstreams: vec![upstream],
-        settings: settings(name),
+        upstreams,
+        settings,
         source: Source::BuiltIn { ignored: ignored.collect() },
     })
 }
 
-fn settings(provider: &str) -> Settings {
-    let names: Vec<String> = MODELS.iter().map(|&name| name.to_owned()).collect();
-    let model = |name: &String| ModelSettings {
-        name: name.clone(),
-        serve: vec![Route { provider: provider.to_owned(), model: name.clone() }],
-        limits: Vec::new(),
-        guardrails: Guardrails::default(),
-    };
+/// A policy that serves nothing yet.
+fn nothing() -> Settings {
     Settings {
-        providers: vec![ProviderSettings {
-            name: provider.to_owned(),
-            is_openai: true,
-            include_usage: true,
-            output_cap_field: None,
-            on_disconnect: OnDisconnect::Cancel,
-        }],
-        models: names.iter().map(model).collect(),
         tiers: vec![TierSettings {
             name: ANONYMOUS.to_owned(),
-            models: names,
+            models: Vec::new(),
             limits: LIMITS.iter().filter_map(|text| limit(text)).collect(),
             guardrails: Guardrails::default(),
         }],
         min_output_tokens: MIN_OUTPUT_TOKENS,
         ..Settings::default()
+    }
+}
+
+/// Adds a provider and its models, for everybody.
+fn serve(settings: &mut Settings, (name, protocol): (&str, Protocol), models: &[&str]) {
+    settings.providers.push(ProviderSettings {
+        name: name.to_owned(),
+        protocol,
+        is_openai: protocol == Protocol::OpenAi,
+        include_usage: true,
+        output_cap_field: None,
+        on_disconnect: OnDisconnect::Cancel,
+    });
+    let names = models.iter().map(|&model| model.to_owned());
+    settings.models.extend(names.clone().map(|model| ModelSettings {
+        serve: vec![Route { provider: name.to_owned(), model: model.clone() }],
+        name: model,
+        limits: Vec::new(),
+        guardrails: Guardrails::default(),
+    }));
+    for tier in &mut settings.tiers {
+        tier.models.extend(names.clone());
     }
 }
 

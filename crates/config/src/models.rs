@@ -11,8 +11,10 @@ use crate::values::price;
 
 const MODEL_KEYS: Keys =
     Keys { known: &["serve", "limits", "guardrails"], later: &["fallback", "prefer", "priority"] };
-const PRICE_KEYS: Keys =
-    Keys { known: &["input", "output", "cached_input", "cache_write"], later: &[] };
+const PRICE_KEYS: Keys = Keys {
+    known: &["input", "output", "cached_input", "cache_write", "cache_write_hour"],
+    later: &[],
+};
 
 /// Reads the section `models`.
 pub(crate) fn read(
@@ -110,13 +112,21 @@ pub(crate) fn tariff(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Tarif
     let mut read =
         |key: &str| section.get(key).map(|field| dollars(reader, &field).unwrap_or_default());
     let [input, output] = ["input", "output"].map(&mut read);
-    let [cached_input, cache_write] = ["cached_input", "cache_write"].map(&mut read);
+    let [cached_input, cache_write, cache_write_hour] =
+        ["cached_input", "cache_write", "cache_write_hour"].map(&mut read);
     for (key, price) in [("input", input), ("output", output)] {
         if price.is_none() {
             reader.missing(&section, key, &format!("\"{key}: 0.40\""));
         }
     }
-    Some(Tariff { input: input?, cached_input, cache_write, output: output?, long_context: None })
+    Some(Tariff {
+        input: input?,
+        cached_input,
+        cache_write,
+        cache_write_hour,
+        output: output?,
+        long_context: None,
+    })
 }
 
 fn dollars(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<MicroUsdPerMillion> {

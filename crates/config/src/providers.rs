@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 use tollgate_policy::{OnDisconnect, ProviderSettings};
-use tollgate_wire::CapField;
+use tollgate_wire::{CapField, Protocol};
 
 use crate::reader::{Entry, Field, Keys, Reader, Section};
 use crate::values::host_of;
@@ -12,28 +12,32 @@ use crate::values::host_of;
 pub struct UpstreamConfig {
     /// The operator's name for it.
     pub name: String,
+    /// The protocol it speaks, which says how it is told who calls.
+    pub protocol: Protocol,
     /// Where its API begins, without a slash at the end.
     pub base_url: String,
-    /// What it is paid with, as a bearer token.
+    /// What it is paid with.
     pub api_key: Option<SecretString>,
 }
 
-/// Names whose address is known, all of which speak the OpenAI protocol.
-pub(crate) const WELL_KNOWN: [(&str, &str); 9] = [
-    ("openai", "https://api.openai.com/v1"),
-    ("deepinfra", "https://api.deepinfra.com/v1/openai"),
-    ("deepseek", "https://api.deepseek.com/v1"),
-    ("fireworks", "https://api.fireworks.ai/inference/v1"),
-    ("groq", "https://api.groq.com/openai/v1"),
-    ("mistral", "https://api.mistral.ai/v1"),
-    ("openrouter", "https://openrouter.ai/api/v1"),
-    ("together", "https://api.together.xyz/v1"),
-    ("xai", "https://api.x.ai/v1"),
+/// Names whose protocol and address are known.
+pub(crate) const WELL_KNOWN: [(&str, Protocol, &str); 10] = [
+    ("openai", Protocol::OpenAi, "https://api.openai.com/v1"),
+    ("anthropic", Protocol::Anthropic, "https://api.anthropic.com/v1"),
+    ("deepinfra", Protocol::OpenAi, "https://api.deepinfra.com/v1/openai"),
+    ("deepseek", Protocol::OpenAi, "https://api.deepseek.com/v1"),
+    ("fireworks", Protocol::OpenAi, "https://api.fireworks.ai/inference/v1"),
+    ("groq", Protocol::OpenAi, "https://api.groq.com/openai/v1"),
+    ("mistral", Protocol::OpenAi, "https://api.mistral.ai/v1"),
+    ("openrouter", Protocol::OpenAi, "https://openrouter.ai/api/v1"),
+    ("together", Protocol::OpenAi, "https://api.together.xyz/v1"),
+    ("xai", Protocol::OpenAi, "https://api.x.ai/v1"),
 ];
 
 /// Hosts that stop generating and billing when a stream is abandoned, by the matrix that
 /// `OpenRouter` publishes of its providers. Whoever is not listed is not known to.
-const STOP_BILLING: [&str; 6] = [
+const STOP_BILLING: [&str; 7] = [
+    "api.anthropic.com",
     "api.deepinfra.com",
     "api.deepseek.com",
     "api.fireworks.ai",
@@ -42,9 +46,9 @@ const STOP_BILLING: [&str; 6] = [
     "api.x.ai",
 ];
 
-/// Protocols of the documented configuration that this version does not speak; three of them are
+/// Protocols of the documented configuration that this version does not speak; two of them are
 /// well-known names too.
-const KINDS_LATER: [&str; 4] = ["anthropic", "azure-openai", "cohere", "gemini"];
+const KINDS_LATER: [&str; 3] = ["azure-openai", "cohere", "gemini"];
 
 const KEYS: Keys = Keys {
     known: &["kind", "base_url", "api_key", "on_disconnect", "include_usage", "output_cap_field"],
@@ -78,9 +82,20 @@ fn provider(
     let field = Field { node: entry.value, context: owner.clone() };
     let mut section = reader.section(&field, &owner, &KEYS)?;
     section.at = entry.key.at.clone();
-    let known = WELL_KNOWN.iter().find(|(name, _)| *name == entry.name).map(|(_, url)| *url);
-    kind(reader, &section, entry, known.is_some());
-    let base_url = base_url(reader, &section, known);
+    let known = WELL_KNOWN.iter().find(|(name, ..)| *name == entry.name);
+    let protocol = kind(reader, &section, entry, known.map(|(_, protocol, _)| *protocol));
+    // A well-known name of another kind says nothing of where that is.
+    let known = known.filter(|(_, usual, _)| protocol.is_none_or(|protocol| protocol == *usual));
+    let known = known.map(|(.., url)| *url);
+    let protocol = protocol.unwrap_or(Protocol::OpenAi);
+    let base_url = base_url(reader, &section, known).map(|url| versioned(url, protocol));
+    if protocol == Protocol::Anthropic {
+        for key in ["include_usage", "output_cap_field"] {
+            if let Some(field) = section.get(key) {
+                reader.mark(&field, format!("{key} means something for the kind \"openai\" only"));
+            }
+        }
+    }
     let api_key = section.get("api_key");
     if api_key.is_none() && known.is_some() && section.get("base_url").is_none() {
         let example = format!("${{{}_API_KEY}}", entry.name.to_ascii_uppercase());
@@ -99,16 +114,31 @@ fn provider(
     let unasked = if stops { OnDisconnect::Cancel } else { OnDisconnect::Unknown };
     let settings = ProviderSettings {
         name: entry.name.to_owned(),
-        is_openai: host == "api.openai.com",
+        protocol,
+        is_openai: protocol == Protocol::OpenAi && host == "api.openai.com",
         include_usage: include_usage.flatten().unwrap_or(true),
         output_cap_field: cap_field.flatten(),
         on_disconnect: asked.unwrap_or(unasked),
     };
-    Some((UpstreamConfig { name: entry.name.to_owned(), base_url, api_key }, settings))
+    let name = entry.name.to_owned();
+    Some((UpstreamConfig { name, protocol, base_url, api_key }, settings))
 }
 
-/// The only kind there is; a mistake where it is another, or is not said and not known.
-fn kind(reader: &mut Reader<'_>, section: &Section<'_>, entry: Entry<'_>, is_known: bool) {
+/// Anthropic's own clients add the version themselves, so people write its address without.
+fn versioned(url: String, protocol: Protocol) -> String {
+    let after = url.split_once("://").map_or(&*url, |(_, after)| after);
+    let has_path = after.contains('/');
+    if protocol == Protocol::Anthropic && !has_path { format!("{url}/v1") } else { url }
+}
+
+/// The protocol that a provider's kind or else its name says; a mistake where the kind is none that
+/// is spoken, or is neither said nor known.
+fn kind(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    entry: Entry<'_>,
+    known: Option<Protocol>,
+) -> Option<Protocol> {
     let Some(field) = section.get("kind") else {
         if is_later(entry.name) {
             let here = Field { node: entry.key, context: section.owner.clone() };
@@ -116,17 +146,18 @@ fn kind(reader: &mut Reader<'_>, section: &Section<'_>, entry: Entry<'_>, is_kno
                 &here,
                 format!("kind \"{}\" is not supported by this version yet", entry.name),
             );
-        } else if !is_known {
+        } else if known.is_none() {
             reader.missing(section, "kind", "\"kind: openai\"");
         }
-        return;
+        return known;
     };
     if let Some(later) = field.node.text().filter(|text| is_later(text)) {
         let what = format!("kind \"{later}\" is not supported by this version yet");
         reader.mark(&field, what);
-        return;
+        return None;
     }
-    reader.choice(&field, &[("openai", ())]);
+    let kinds = [Protocol::OpenAi, Protocol::Anthropic].map(|kind| (kind.name(), kind));
+    reader.choice(&field, &kinds)
 }
 
 fn base_url(reader: &mut Reader<'_>, section: &Section<'_>, known: Option<&str>) -> Option<String> {

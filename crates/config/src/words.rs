@@ -243,7 +243,7 @@ fn smallness(limit: &Limit, tariffs: &[Tariff]) -> Option<String> {
 }
 
 fn ordinary_cost(tariff: &Tariff) -> NanoUsd {
-    let (input, each) = tariff.bound(INPUT);
+    let (input, each) = tariff.bound(INPUT, false);
     input.plus(each.of(OUTPUT)).to_nano()
 }
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use tollgate_policy::Shown;
 use tollgate_units::Timestamp;
-use tollgate_wire::{Notice, StandingHeaders, Stands, openai_reply};
+use tollgate_wire::{Notice, Protocol, StandingHeaders, Stands, reply};
 
 use crate::relay::{BrokenOff, Relay};
 
@@ -64,15 +64,15 @@ pub(crate) fn json(status: StatusCode, body: Bytes) -> Response<Outgoing> {
 }
 
 /// A notice in the caller's protocol.
-pub(crate) fn render(notice: &Notice) -> Response<Outgoing> {
-    let reply = openai_reply(notice);
+pub(crate) fn render(protocol: Protocol, notice: &Notice) -> Response<Outgoing> {
+    let reply = reply(protocol, notice);
     let mut response = Response::new(Outgoing::Whole(reply.body));
     *response.status_mut() = reply.status;
     response.headers_mut().extend(reply.headers);
     identify(response.headers_mut(), &notice.request_id);
     // Where the official clients look for the id of a request that failed.
     if let Ok(id) = HeaderValue::from_str(&notice.request_id) {
-        response.headers_mut().insert(header::HeaderName::from_static("x-request-id"), id);
+        response.headers_mut().insert(protocol.request_id(), id);
     }
     response
 }
@@ -88,6 +88,7 @@ pub(crate) fn identify(headers: &mut HeaderMap, request_id: &str) {
 /// of tokens, and every one as the IETF draft has it.
 pub(crate) fn stand<'a>(
     headers: &mut HeaderMap,
+    protocol: Protocol,
     shown: impl Iterator<Item = Shown<'a>>,
     now: Timestamp,
 ) {
@@ -99,11 +100,16 @@ pub(crate) fn stand<'a>(
         } else if shown.counts_tokens() {
             told.tokens(stands);
         }
+        if shown.counts_input() {
+            told.input_tokens(stands);
+        } else if shown.counts_output() {
+            told.output_tokens(stands);
+        }
         if let Some(quota) = shown.limit.quota() {
             told.listed(quota, stands);
         }
     }
-    told.write(headers);
+    told.write(protocol, now, headers);
 }
 
 fn stands(shown: &Shown<'_>, now: Timestamp) -> Stands {

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tollgate_limits::SettlementKind;
 use tollgate_policy::{Bound, Ended};
 use tollgate_units::{NanoUsd, Span, Tokens};
-use tollgate_wire::Usage;
+use tollgate_wire::{Endpoint, Usage};
 
 use crate::admit::Admitted;
 use crate::gate::{Gateway, Live};
@@ -52,6 +52,7 @@ impl Flight {
         weight: Weight,
     ) -> Self {
         let ask = admitted.plan.ask();
+        let weight = if ask.endpoint == Endpoint::CountTokens { Weight::NONE } else { weight };
         let reserved = weight.counts.input.plus(admitted.output().times(ask.answers));
         gate.sums.reserved(reserved);
         Self {
@@ -191,7 +192,11 @@ impl Flight {
             Ended::Answered(usage) | Ended::Broken(usage) => Some(usage),
             Ended::Refused | Ended::Unsent => None,
         };
-        let bound = Bound { input: self.weight.counts.input, output: self.output_reserved() };
+        let bound = Bound {
+            input: self.weight.counts.input,
+            output: self.output_reserved(),
+            cached_for_an_hour: admitted.plan.ask().cached_for_an_hour,
+        };
         let cost = admitted.candidate().cost(ended, bound);
         self.count_metrics(&admitted, usage, cost, outcome);
         let used = usage.map(|usage| usage.input.plus(usage.output)).unwrap_or_default();

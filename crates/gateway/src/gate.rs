@@ -188,13 +188,16 @@ impl Gateway {
             Ok(caller) => {
                 let mut response = match (&inbound.parts.method, path) {
                     (&Method::GET, "/v1/limits") => models::limits(&self, &caller),
-                    (&Method::GET, "/v1/models") => models::list(&caller),
+                    (&Method::GET, "/v1/models") => models::list(&caller, &inbound),
                     (&Method::GET, path) if path.starts_with(models::ONE) => {
                         models::one(&caller, &inbound)
                     }
-                    _ => render(&inbound.notice(NoticeKind::NotFound, not_found(&inbound))),
+                    _ => {
+                        let notice = inbound.notice(NoticeKind::NotFound, not_found(&inbound));
+                        render(inbound.protocol(), &notice)
+                    }
                 };
-                models::stand(&self, &caller, response.headers_mut());
+                models::stand(&self, inbound.protocol(), &caller, response.headers_mut());
                 answer::identify(response.headers_mut(), &inbound.request_id);
                 stopped::log_look(&inbound, &caller, &response);
                 response
@@ -256,7 +259,7 @@ fn not_found(inbound: &Inbound) -> String {
     format!(
         "There is no {} {} here. \
          What is served: /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, \
-         /v1/moderations, /v1/models and /v1/limits.",
+         /v1/moderations, /v1/messages, /v1/messages/count_tokens, /v1/models and /v1/limits.",
         inbound.parts.method,
         inbound.parts.uri.path()
     )

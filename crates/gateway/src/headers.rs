@@ -47,7 +47,13 @@ pub fn is_identity(headers: &HeaderMap) -> bool {
 
 fn is_forwardable(name: &HeaderName) -> bool {
     match name.as_str() {
-        "accept" | "idempotency-key" | "openai-beta" | "user-agent" | "x-client-request-id" => true,
+        "accept"
+        | "anthropic-beta"
+        | "anthropic-version"
+        | "idempotency-key"
+        | "openai-beta"
+        | "user-agent"
+        | "x-client-request-id" => true,
         // What the official clients say of themselves: language, version, number of the retry.
         other => other.starts_with("x-stainless-"),
     }
@@ -62,6 +68,7 @@ fn is_returnable(name: &HeaderName) -> bool {
             | "openai-model"
             | "openai-processing-ms"
             | "openai-version"
+            | "request-id"
             | "x-request-id"
     )
 }
@@ -96,6 +103,7 @@ mod tests {
     #[test]
     fn no_credential_identity_or_connection_header_reaches_a_provider() {
         for name in [
+            "anthropic-dangerous-direct-browser-access",
             "api-key",
             "authorization",
             "connection",
@@ -127,6 +135,8 @@ mod tests {
     #[test]
     fn what_the_official_clients_say_of_the_request_passes() {
         let sent = map(&[
+            ("anthropic-beta", "context-1m-2025-08-07"),
+            ("anthropic-version", "2023-06-01"),
             ("content-type", "application/json"),
             ("idempotency-key", "k1"),
             ("user-agent", "OpenAI/Python 3.1.0"),
@@ -161,6 +171,8 @@ mod tests {
         let passed = returnable(&map(&[
             ("content-type", "text/event-stream"),
             ("x-request-id", "req_1"),
+            ("anthropic-organization-id", "org-1"),
+            ("anthropic-ratelimit-tokens-remaining", "9"),
             ("openai-organization", "org-1"),
             ("openai-project", "proj-1"),
             ("retry-after", "1"),

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Uri, header, request};
 use tollgate_limits::Wait;
 use tollgate_policy::{Caller, Policy, Refusal};
 use tollgate_units::Span;
-use tollgate_wire::{Notice, NoticeKind};
+use tollgate_wire::{Notice, NoticeKind, Protocol};
 
 use crate::gate::{Gateway, Live};
 
@@ -28,6 +28,11 @@ impl Inbound {
     pub(crate) fn new(parts: request::Parts, peer: SocketAddr, gate: &Gateway) -> Self {
         let (request_id, live) = (gate.request_id(), gate.live());
         Self { parts, peer, request_id, live, since: Instant::now() }
+    }
+
+    /// The protocol that it is answered in.
+    pub(crate) fn protocol(&self) -> Protocol {
+        Protocol::of_request(self.parts.uri.path(), &self.parts.headers)
     }
 
     /// What is told to the caller when the gateway itself says no for a reason of HTTP.

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 use tollgate_limits::Standing;
-use tollgate_policy::{AmountInJson, BoundLimit, Caller, Refusal, Shown, Watched, rfc3339};
+use tollgate_policy::{AmountInJson, BoundLimit, Caller, Refusal, Shown, Watched};
 use tollgate_units::{Amount, Span};
-use tollgate_wire::model_json;
+use tollgate_wire::{Protocol, model_json, models_json, rfc3339};
 
 use crate::answer::{self, Outgoing, json, render};
 use crate::gate::Gateway;
@@ -16,19 +16,18 @@ use crate::identify::Inbound;
 pub(crate) const ONE: &str = "/v1/models/";
 
 /// `GET /v1/models`: the models this caller may use, and nothing else.
-pub(crate) fn list(caller: &Caller) -> Response<Outgoing> {
-    let data = caller.models().into_iter().map(model_json).collect::<Vec<_>>();
-    answered(&serde_json::json!({"object": "list", "data": data}))
+pub(crate) fn list(caller: &Caller, inbound: &Inbound) -> Response<Outgoing> {
+    answered(&models_json(inbound.protocol(), &caller.models()))
 }
 
 /// `GET /v1/models/{id}`.
 pub(crate) fn one(caller: &Caller, inbound: &Inbound) -> Response<Outgoing> {
     let name = inbound.parts.uri.path().strip_prefix(ONE).unwrap_or_default();
     if caller.models().contains(&name) {
-        return answered(&model_json(name));
+        return answered(&model_json(inbound.protocol(), name));
     }
     let refusal = Refusal::ModelNotFound { model: name.to_owned() };
-    render(&refusal.notice(inbound.request_id.clone(), Span::ZERO))
+    render(inbound.protocol(), &refusal.notice(inbound.request_id.clone(), Span::ZERO))
 }
 
 /// `GET /v1/limits`: what applies to this caller, as far as it concerns nobody else.
@@ -94,7 +93,7 @@ pub(crate) fn shown(limit: &BoundLimit, amount: Amount) -> serde_json::Value {
 }
 
 /// Tells the caller where it stands, on an answer that was not decided by its limits.
-pub(crate) fn stand(gate: &Gateway, caller: &Caller, headers: &mut HeaderMap) {
+pub(crate) fn stand(gate: &Gateway, protocol: Protocol, caller: &Caller, headers: &mut HeaderMap) {
     let now = gate.clock().now();
     let watched = caller.watched(true, now);
     let looked: Vec<_> =
@@ -102,7 +101,7 @@ pub(crate) fn stand(gate: &Gateway, caller: &Caller, headers: &mut HeaderMap) {
     let shown = looked
         .iter()
         .map(|(watched, standing)| Shown { limit: &watched.limit, standing: *standing });
-    answer::stand(headers, shown, now);
+    answer::stand(headers, protocol, shown, now);
 }
 
 fn answered(body: &serde_json::Value) -> Response<Outgoing> {

@@ -50,7 +50,7 @@ enum Broken {
 #[derive(Debug)]
 enum Reading {
     /// As server-sent events.
-    Events(Tap),
+    Events(Box<Tap>),
     /// As one JSON document.
     Whole { endpoint: Endpoint, kept: Kept },
 }
@@ -82,8 +82,9 @@ impl Relay {
         let most = Duration::from_millis(flight.live().bounds.idle.as_millis());
         Self {
             upstream: Some(upstream),
-            reading: tap
-                .map_or(Reading::Whole { endpoint, kept: Kept::default() }, Reading::Events),
+            reading: tap.map_or(Reading::Whole { endpoint, kept: Kept::default() }, |tap| {
+                Reading::Events(Box::new(tap))
+            }),
             ready: VecDeque::new(),
             flight: Some(flight),
             counted: Tokens::ZERO,
@@ -133,7 +134,16 @@ impl Relay {
         reported.unwrap_or_else(|| {
             self.count_text();
             let flight = self.flight.as_ref();
-            flight.map(|flight| flight.estimated(self.counted)).unwrap_or_default()
+            let counted = flight.map(|flight| flight.estimated(self.counted)).unwrap_or_default();
+            // Anthropic tells the input first: then only the output has to be estimated.
+            let begun = match &self.reading {
+                Reading::Events(tap) => tap.tally().begun(),
+                Reading::Whole { .. } => None,
+            };
+            match begun {
+                Some(begun) => Usage { output: counted.output, estimated: true, ..begun },
+                None => counted,
+            }
         })
     }
 

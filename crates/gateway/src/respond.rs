@@ -27,7 +27,7 @@ pub(crate) fn respond(
             let mut response = refusal.map(Outgoing::Whole);
             let upstream = HeaderValue::from_static("upstream");
             response.headers_mut().insert(SOURCE, upstream);
-            models::stand(gate, caller, response.headers_mut());
+            models::stand(gate, inbound.protocol(), caller, response.headers_mut());
             answer::identify(response.headers_mut(), &inbound.request_id);
             response
         }
@@ -42,7 +42,9 @@ pub(crate) fn respond(
             };
             let plan = &admitted.plan;
             let candidate = admitted.candidate();
-            answer::stand(&mut head.headers, candidate.shown(admitted.held.standings()), now);
+            let endpoint = plan.ask().endpoint;
+            let shown = candidate.shown(admitted.held.standings());
+            answer::stand(&mut head.headers, endpoint.protocol(), shown, now);
             for warning in candidate.warnings(admitted.held.standings()) {
                 if warning.limit.is_own()
                     && let Ok(told) = HeaderValue::try_from(warning.to_string())
@@ -55,7 +57,6 @@ pub(crate) fn respond(
             if let Some(cap) = plan.cap_set(candidate, admitted.output()) {
                 head.headers.insert(MAX_OUTPUT_TOKENS, cap.get().into());
             }
-            let endpoint = plan.ask().endpoint;
             let hides = plan.asks_usage(candidate);
             let tap = (events && readable).then(|| Tap::new(endpoint, hides));
             let relay = Relay::new(head.status, body, tap, endpoint, flight);

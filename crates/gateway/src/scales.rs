@@ -37,6 +37,12 @@ pub(crate) struct Weight {
     pub(crate) bytes: u64,
 }
 
+impl Weight {
+    /// Of a request whose prompt no model reads.
+    pub(crate) const NONE: Self =
+        Self { counts: Counts { input: Tokens::ZERO, how: How::Bound }, bytes: 0 };
+}
+
 /// There is no room in the line for a prompt to be counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Busy;

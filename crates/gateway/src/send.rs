@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tollgate_policy::Ended;
 use tollgate_units::Span;
-use tollgate_wire::{Judgement, Notice, NoticeKind, edit, judge, openai_reply, without_account};
+use tollgate_wire::{Judgement, Notice, NoticeKind, edit, judge, reply, without_account};
 
 use crate::flight::Flight;
 use crate::headers::{forwardable, is_identity};
@@ -87,7 +87,7 @@ pub(crate) async fn send(
             let ended = if spent { Ended::Broken(&prompt) } else { Ended::Unsent };
             let mut failure = Failure { notice: fault.notice(inbound), headers: HeaderMap::new() };
             flight.served(&mut failure.headers);
-            flight.end(ended, fault.outcome(), openai_reply(&failure.notice).status);
+            flight.end(ended, fault.outcome(), reply(inbound.protocol(), &failure.notice).status);
             return Err(failure);
         }
     }

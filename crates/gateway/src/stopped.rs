@@ -92,7 +92,7 @@ impl Stopped {
             Self::Unread(caller, unread) => {
                 let is_busy = matches!(unread, Unread::Busy);
                 let reason = if is_busy { "overloaded" } else { "malformed" };
-                let response = render(&gate.told(unread.notice(inbound)));
+                let response = render(inbound.protocol(), &gate.told(unread.notice(inbound)));
                 let known = Known { caller, model: None };
                 refused(gate, inbound, Some(&known), ("none", reason), response)
             }
@@ -107,13 +107,13 @@ impl Stopped {
             }
             Self::Full(full, body) => no_room(gate, inbound, &full, &body),
             Self::Upstream(caller, failure) => {
-                let mut response = render(&gate.told(failure.notice));
+                let mut response = render(inbound.protocol(), &gate.told(failure.notice));
                 response.headers_mut().extend(failure.headers);
-                models::stand(gate, &caller, response.headers_mut());
+                models::stand(gate, inbound.protocol(), &caller, response.headers_mut());
                 response
             }
             Self::Busy(known) => {
-                let response = render(&gate.told(busy(inbound)));
+                let response = render(inbound.protocol(), &gate.told(busy(inbound)));
                 refused(gate, inbound, Some(&known), ("none", "overloaded"), response)
             }
         }
@@ -124,7 +124,7 @@ impl Stopped {
 pub(crate) fn turn_away(gate: &Gateway, inbound: &Inbound, notice: Notice) -> Response<Outgoing> {
     let draining = notice.kind == NoticeKind::Overloaded;
     let reason = if draining { "draining" } else { "foreign" };
-    refused(gate, inbound, None, ("none", reason), render(&gate.told(notice)))
+    refused(gate, inbound, None, ("none", reason), render(inbound.protocol(), &gate.told(notice)))
 }
 
 /// What is told while the gateway has more work than it can take.
@@ -139,7 +139,7 @@ const BUSY_RETRY: Span = Span::from_secs(1);
 
 /// Refuses a request whose sender is not known.
 pub(crate) fn refuse(gate: &Gateway, inbound: &Inbound, unknown: Unknown) -> Response<Outgoing> {
-    let response = render(&gate.told(unknown.notice(inbound)));
+    let response = render(inbound.protocol(), &gate.told(unknown.notice(inbound)));
     refused(gate, inbound, None, ("none", "key"), response)
 }
 
@@ -151,7 +151,8 @@ fn disallowed(
     refusal: Refusal,
 ) -> Response<Outgoing> {
     let why = ("none", refusal.reason());
-    let response = render(&refusal.notice(inbound.request_id.clone(), Span::ZERO));
+    let response =
+        render(inbound.protocol(), &refusal.notice(inbound.request_id.clone(), Span::ZERO));
     refused(gate, inbound, Some(known), why, response)
 }
 
@@ -165,7 +166,7 @@ fn refused(
 ) -> Response<Outgoing> {
     let caller = known.map(|known| &known.caller);
     if let Some(caller) = caller {
-        models::stand(gate, caller, response.headers_mut());
+        models::stand(gate, inbound.protocol(), caller, response.headers_mut());
     }
     let tier = caller.map(|caller| caller.tier_name().clone());
     let model = known.and_then(|known| known.model.as_ref());
@@ -193,7 +194,8 @@ fn no_room(gate: &Gateway, inbound: &Inbound, full: &NoRoom, body: &[u8]) -> Res
     let told = told.and_then(|(at, denied)| Some((plan.candidates().get(*at)?, denied)));
     let Some((candidate, denied)) = told else {
         let refusal = Refusal::ModelNotFound { model: plan.ask().model.clone() };
-        let response = render(&refusal.notice(inbound.request_id.clone(), Span::ZERO));
+        let response =
+            render(inbound.protocol(), &refusal.notice(inbound.request_id.clone(), Span::ZERO));
         let known = Known { caller: plan.caller().clone(), model: None };
         return refused(gate, inbound, Some(&known), ("none", "model"), response);
     };
@@ -208,8 +210,10 @@ fn no_room(gate: &Gateway, inbound: &Inbound, full: &NoRoom, body: &[u8]) -> Res
         let what = Unmade { pricing: &pricing, input, meter: limitation.meter(), wait };
         saved(gate, &what, body, now);
     }
-    let mut response = render(&refusal.notice(inbound.request_id.clone(), jitter));
-    answer::stand(response.headers_mut(), candidate.shown(&denied.standings), now);
+    let mut response =
+        render(inbound.protocol(), &refusal.notice(inbound.request_id.clone(), jitter));
+    let shown = candidate.shown(&denied.standings);
+    answer::stand(response.headers_mut(), inbound.protocol(), shown, now);
     log_refusal(
         gate,
         inbound,

@@ -2,9 +2,9 @@
 //!
 //! An account has a client of its own, so that one account's connections, streams and failures
 //! are not another's. Whatever does not change between requests (scheme, authority, base path,
-//! the `Authorization` value) is made once. A failure says whether the provider can have seen the
-//! request, because that decides what the caller pays: nothing when it was never sent, the input
-//! at least when it may have been.
+//! the value that says who calls) is made once. A failure says whether the provider can have seen
+//! the request, because that decides what the caller pays: nothing when it was never sent, the
+//! input at least when it may have been.
 //!
 //! Nothing is retried here, with one exception below the surface: hyper-util takes a request back
 //! that it had queued for a pooled connection which turned out to be closed before a single byte
@@ -19,7 +19,7 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, Uri, header,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header,
     uri::{Authority, InvalidUri, PathAndQuery, Scheme},
 };
 use hyper::body::Incoming;
@@ -31,6 +31,7 @@ use hyper_util::{
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time;
+use tollgate_wire::Protocol;
 
 pub use self::outbound::Going;
 use self::{dial::Timed, outbound::Outbound};
@@ -49,6 +50,8 @@ pub struct Account {
     pub name: String,
     /// Where it is, with the version: `https://api.openai.com/v1`.
     pub base_url: String,
+    /// The protocol it speaks, which says how the key is sent.
+    pub protocol: Protocol,
     /// Its key; some servers need none.
     pub api_key: Option<SecretString>,
 }
@@ -166,8 +169,9 @@ impl Upstreams {
     /// `told` without the account's own key, should the provider repeat it.
     pub fn without_key(&self, account: usize, told: Bytes) -> Bytes {
         let key = self.accounts.get(account).and_then(|upstream| {
-            let header = upstream.authorization.as_ref()?.as_bytes();
-            header.strip_prefix(b"Bearer ").filter(|key| !key.is_empty())
+            let header = upstream.credential.as_ref()?.as_bytes();
+            let key = header.strip_prefix(b"Bearer ").unwrap_or(header);
+            (!key.is_empty()).then_some(key)
         });
         let Some(key) = key else { return told };
         let finder = memchr::memmem::Finder::new(key);
@@ -257,7 +261,9 @@ struct Upstream {
     authority: Authority,
     /// Without the slash at its end, so that `base` + `/chat/completions` is the path.
     base: String,
-    authorization: Option<HeaderValue>,
+    protocol: Protocol,
+    /// What is sent to say who calls.
+    credential: Option<HeaderValue>,
     client: HttpClient,
 }
 
@@ -281,14 +287,15 @@ impl Upstream {
             return Err(AccountError::NotABase(name));
         }
         let base = path.path().trim_end_matches('/').to_owned();
-        let authorization = match &account.api_key {
+        let protocol = account.protocol;
+        let credential = match &account.api_key {
             None => None,
-            Some(key) => match bearer(key) {
+            Some(key) => match credential(protocol, key) {
                 Some(value) => Some(value),
                 None => return Err(AccountError::KeyUnusable(name)),
             },
         };
-        Ok(Self { name, scheme, authority, base, authorization, client })
+        Ok(Self { name, scheme, authority, base, protocol, credential, client })
     }
 
     /// Whether `other` is the same account, with the same key at the same place.
@@ -315,10 +322,18 @@ impl Upstream {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from_parts(parts).map_err(never)?;
         *request.headers_mut() = headers;
-        if let Some(authorization) = &self.authorization {
-            request.headers_mut().insert(header::AUTHORIZATION, authorization.clone());
-        } else {
-            request.headers_mut().remove(header::AUTHORIZATION);
+        let headers = request.headers_mut();
+        headers.remove(header::AUTHORIZATION);
+        headers.remove(API_KEY);
+        let carrier = match self.protocol {
+            Protocol::Anthropic => API_KEY,
+            Protocol::OpenAi => header::AUTHORIZATION,
+        };
+        if let Some(credential) = &self.credential {
+            headers.insert(carrier, credential.clone());
+        }
+        if self.protocol == Protocol::Anthropic {
+            headers.entry(ANTHROPIC_VERSION).or_insert(ANTHROPIC_VERSION_USUAL);
         }
         Ok(request)
     }
@@ -331,8 +346,12 @@ impl fmt::Debug for Upstream {
 }
 
 /// Sensitive values are left out of debug output and of HTTP/2's compression tables.
-fn bearer(key: &SecretString) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(["Bearer ", key.expose_secret()].concat()).ok()?;
+fn credential(protocol: Protocol, key: &SecretString) -> Option<HeaderValue> {
+    let scheme = match protocol {
+        Protocol::Anthropic => "",
+        Protocol::OpenAi => "Bearer ",
+    };
+    let mut value = HeaderValue::try_from([scheme, key.expose_secret()].concat()).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
@@ -366,6 +385,11 @@ fn never(cause: impl Into<Cause>) -> SendError {
     SendError::Connect(cause.into())
 }
 
+/// How Anthropic is told who calls.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Anthropic answers nobody who does not say which version of its protocol is spoken.
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+const ANTHROPIC_VERSION_USUAL: HeaderValue = HeaderValue::from_static("2023-06-01");
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(20);
 const POOL_IDLE: Duration = Duration::from_mins(1);

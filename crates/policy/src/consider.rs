@@ -38,7 +38,8 @@ impl Caller {
     /// Whether the caller may make this request, and how it may be served.
     ///
     /// # Errors
-    /// A model that does not exist or is not on the caller's list, and a tool off the allowlist.
+    /// A model that does not exist, is not on the caller's list, or is served in another protocol,
+    /// and a tool off the allowlist.
     pub fn consider(&self, ask: Ask) -> Result<Options, Refusal> {
         let model = ask.model.clone();
         self.consider_as(&model, ask)
@@ -56,6 +57,11 @@ impl Caller {
                 return Err(Refusal::ModelNotAllowed { model: name.to_owned(), allowed });
             }
             Some(_) | None => return Err(Refusal::ModelNotFound { model: name.to_owned() }),
+        };
+        let protocol = ask.endpoint.protocol();
+        let Some(model) = model.speaking(protocol) else {
+            let other = model.routes.first().map_or(protocol, |route| route.protocol());
+            return Err(Refusal::ModelElsewhere { model: name.to_owned(), protocol: other });
         };
         let guardrails = self.guardrails().and(&model.guardrails);
         let strip = guardrails.tools_to_strip(&ask)?;
@@ -111,11 +117,11 @@ impl Options {
 }
 
 /// Whether a limit on `unit` asks how many tokens a request to `endpoint` has. Moderations report
-/// no usage and generate nothing: they are counted as requests.
+/// no usage and generate nothing, and counting tokens is free: they are counted as requests.
 pub(crate) fn counts_tokens(unit: Unit, endpoint: Endpoint) -> bool {
     match unit {
         Unit::Cost | Unit::InputTokens | Unit::OutputTokens | Unit::Tokens => {
-            endpoint != Endpoint::Moderations
+            !matches!(endpoint, Endpoint::CountTokens | Endpoint::Moderations)
         }
         Unit::Concurrency | Unit::Requests | Unit::Steps | Unit::Streams | Unit::ToolCalls => false,
     }

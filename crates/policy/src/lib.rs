@@ -28,7 +28,7 @@ pub use plan::{Bound, Candidate, Ended, Moment, Plan, Pricing, Warning};
 pub use policy::{ANONYMOUS, Deployment, Policy};
 pub use principal::{Caller, KeyEntry, Session, Subject};
 pub use refusal::{AmountInJson, Limitation, Refusal, in_words};
-pub use report::{Shown, Watched, rfc3339};
+pub use report::{Shown, Watched};
 pub use search::{Next, Search};
 pub use sentence::{Mistake, parse};
 pub use settings::{

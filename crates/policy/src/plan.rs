@@ -83,6 +83,8 @@ pub struct Bound {
     pub input: Tokens,
     /// Of all answers together.
     pub output: Tokens,
+    /// Whether some of the prompt may have been written to a cache for an hour.
+    pub cached_for_an_hour: bool,
 }
 
 /// A limit whose meter has passed the mark at which somebody is to be warned.
@@ -149,8 +151,10 @@ impl Options {
     /// A prompt over the guardrail, and something without a price under a money limit, if that is
     /// so on every route.
     pub fn plan(self, counts: Counts, moment: Moment) -> Result<Plan, Refusal> {
+        // Whoever counts a prompt may find that it is too long.
         if let Some(most) = self.guardrails.max_input_tokens
             && counts.input > most
+            && self.ask.endpoint != Endpoint::CountTokens
         {
             let field = self.ask.endpoint.input();
             return Err(Refusal::InputTooLong { counted: counts.input, most, field });
@@ -185,7 +189,7 @@ impl Options {
         let guarded = self.guardrails.max_output_tokens;
         let binds = guarded.is_some() || self.limits().any(charges);
         let model_max = self.model.routes.iter().filter_map(|route| route.max_output).min();
-        if matches!(self.ask.endpoint, Endpoint::Embeddings | Endpoint::Moderations) {
+        if !self.ask.endpoint.generates() {
             let stretch = Stretch { least: 0, most: 0 };
             return OutputBound { named: None, stretch, binds: false };
         }
@@ -282,6 +286,7 @@ impl Weighed<'_> {
                 let offers = ask.tools.len() > self.options.strip.len();
                 Ok(offers.then(Demand::afterwards))
             }
+            Unit::Cost if ask.endpoint == Endpoint::CountTokens => Ok(None),
             Unit::Cost if ask.endpoint == Endpoint::Moderations && deployment.is_openai() => {
                 Ok(None)
             }
@@ -315,7 +320,7 @@ impl Weighed<'_> {
             return Err(unpriced(named(extra)));
         }
         let tariff = deployment.tariff.as_ref().ok_or_else(|| unpriced("model".to_owned()))?;
-        Ok(tariff.bound(self.counts.input))
+        Ok(tariff.bound(self.counts.input, self.options.ask.cached_for_an_hour))
     }
 }
 
@@ -460,6 +465,7 @@ impl Plan {
             ),
             ask_usage: self.asks_usage(candidate),
             drop_tools: self.strip.clone(),
+            no_tools: false,
         }
     }
 
@@ -533,7 +539,7 @@ impl Candidate {
         let cost = match ended {
             Ended::Refused | Ended::Unsent => return None,
             Ended::Broken(_) if !self.deployment.stops_billing() => {
-                let (prompt, each) = tariff.bound(reserved.input);
+                let (prompt, each) = tariff.bound(reserved.input, reserved.cached_for_an_hour);
                 prompt.plus(each.of(reserved.output))
             }
             Ended::Answered(usage) | Ended::Broken(usage) => tariff.cost(usage),
@@ -574,6 +580,10 @@ fn cap_field(endpoint: Endpoint, deployment: &Deployment) -> CapField {
     match endpoint {
         Endpoint::ChatCompletions => deployment.chat_cap_field(),
         Endpoint::Responses => CapField::MaxOutputTokens,
-        Endpoint::Completions | Endpoint::Embeddings | Endpoint::Moderations => CapField::MaxTokens,
+        Endpoint::Completions
+        | Endpoint::CountTokens
+        | Endpoint::Embeddings
+        | Endpoint::Messages
+        | Endpoint::Moderations => CapField::MaxTokens,
     }
 }

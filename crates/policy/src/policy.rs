@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tollgate_tokens::{PriceBook, Tariff};
 use tollgate_units::{Span, Tokens};
-use tollgate_wire::CapField;
+use tollgate_wire::{CapField, Protocol};
 
 use crate::SubjectKind;
 use crate::bound::{BoundLimit, Owner, bind};
@@ -111,6 +111,26 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// The same with only the routes that speak `protocol`; nothing where all of them speak another
+    /// one.
+    pub(crate) fn speaking(self: &Arc<Self>, protocol: Protocol) -> Option<Arc<Self>> {
+        let speaks = |route: &&Arc<Deployment>| route.protocol() == protocol;
+        let count = self.routes.iter().filter(speaks).count();
+        if count == self.routes.len() {
+            return Some(self.clone());
+        }
+        (count > 0).then(|| {
+            Arc::new(Self {
+                name: self.name.clone(),
+                subject: self.subject.clone(),
+                routes: self.routes.iter().filter(speaks).cloned().collect(),
+                limits: self.limits.clone(),
+                guardrails: self.guardrails.clone(),
+                configured: self.configured,
+            })
+        })
+    }
+
     /// One that stands for all of them, where it does not matter which.
     pub(crate) fn any() -> Arc<Self> {
         let name: Arc<str> = "any".into();
@@ -148,6 +168,11 @@ impl Deployment {
     /// The provider's own name for the model.
     pub const fn model(&self) -> &Arc<str> {
         &self.model
+    }
+
+    /// The protocol that its account speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.account.settings.protocol
     }
 
     /// What its tokens cost, where that is known.
@@ -304,6 +329,11 @@ impl Policy {
     /// The names that callers use for models, in no order.
     pub(crate) fn model_names(&self) -> impl Iterator<Item = &str> {
         self.models.keys().map(String::as_str)
+    }
+
+    /// The protocol of the first route of the model called `name`.
+    pub fn protocol_of(&self, name: &str) -> Option<Protocol> {
+        self.model(name)?.routes.first().map(|route| route.protocol())
     }
 
     /// `name` for a metric's label; nothing for a name that nobody configured.

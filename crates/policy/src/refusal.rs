@@ -6,7 +6,7 @@
 
 use tollgate_limits::{Denied, Short, Standing, Wait};
 use tollgate_units::{Amount, NanoUsd, Span, Timestamp, Tokens};
-use tollgate_wire::{Limited, Malformed, Notice, NoticeKind};
+use tollgate_wire::{Limited, Malformed, Notice, NoticeKind, Protocol};
 
 use crate::bound::BoundLimit;
 use crate::limit::grouped;
@@ -31,6 +31,13 @@ pub enum Refusal {
     Limited(Box<Limitation>),
     /// The body is not a request of its endpoint.
     Malformed(Malformed),
+    /// A model that no route serves in the protocol it was asked in.
+    ModelElsewhere {
+        /// The model.
+        model: String,
+        /// The protocol that it is served in.
+        protocol: Protocol,
+    },
     /// A configured model that is not on this caller's list.
     ModelNotAllowed {
         /// The model.
@@ -100,7 +107,9 @@ impl Refusal {
             Self::InputTooLong { .. } => "input",
             Self::Limited(_) => "limit",
             Self::Malformed(_) => "malformed",
-            Self::ModelNotAllowed { .. } | Self::ModelNotFound { .. } => "model",
+            Self::ModelElsewhere { .. }
+            | Self::ModelNotAllowed { .. }
+            | Self::ModelNotFound { .. } => "model",
             Self::NotPriced { .. } => "price",
             Self::Tool { .. } => "tool",
             Self::TooManyLimits => "internal",
@@ -141,6 +150,9 @@ impl Refusal {
                 let param = malformed.param.as_deref();
                 plain(NoticeKind::InvalidRequest, malformed.message, param)
             }
+            Self::ModelElsewhere { model, protocol } => {
+                plain(NoticeKind::ModelNotFound, elsewhere(&model, protocol), Some("model"))
+            }
             Self::ModelNotAllowed { model, allowed } => plain(
                 NoticeKind::ModelNotAllowed,
                 format!("The model \"{model}\" is not on your list. {}", choice(&allowed)),
@@ -171,6 +183,18 @@ impl Refusal {
             ),
         }
     }
+}
+
+/// Where a model is served that was asked for in another protocol than its own.
+fn elsewhere(model: &str, protocol: Protocol) -> String {
+    let (name, path) = match protocol {
+        Protocol::Anthropic => ("Anthropic", "/v1/messages"),
+        Protocol::OpenAi => ("OpenAI", "/v1/chat/completions"),
+    };
+    format!(
+        "The model \"{model}\" is not served in this protocol. It is served in the {name} \
+         protocol: POST {path}."
+    )
 }
 
 impl Limitation {

@@ -132,11 +132,14 @@ impl Shown<'_> {
     pub fn counts_tokens(&self) -> bool {
         matches!(self.limit.limit.unit, Unit::InputTokens | Unit::OutputTokens | Unit::Tokens)
     }
-}
 
-/// An instant as RFC 3339 writes it, in UTC: `2026-11-22T08:00:00Z`.
-pub fn rfc3339(at: Timestamp) -> String {
-    let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
-    let instant = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-    instant.to_string()
+    /// Whether the limit counts input tokens and nothing else.
+    pub fn counts_input(&self) -> bool {
+        self.limit.limit.unit == Unit::InputTokens
+    }
+
+    /// Whether the limit counts output tokens and nothing else.
+    pub fn counts_output(&self) -> bool {
+        self.limit.limit.unit == Unit::OutputTokens
+    }
 }

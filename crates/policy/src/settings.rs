@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tollgate_tokens::Tariff;
 use tollgate_units::{Span, Tokens};
-use tollgate_wire::CapField;
+use tollgate_wire::{CapField, Protocol};
 
 use crate::Limit;
 
@@ -73,6 +73,8 @@ impl Default for SessionSettings {
 pub struct ProviderSettings {
     /// The operator's name for it.
     pub name: String,
+    /// The protocol it speaks.
+    pub protocol: Protocol,
     /// Whether this is OpenAI itself, and not a server that speaks its protocol.
     pub is_openai: bool,
     /// Whether the provider may be asked for usage at the end of a stream.

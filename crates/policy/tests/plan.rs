@@ -11,7 +11,7 @@ use tollgate_policy::{
 };
 use tollgate_tokens::{Counts, How, Tariff};
 use tollgate_units::{Amount, MicroUsdPerMillion, Timestamp, Tokens};
-use tollgate_wire::{Endpoint, Usage, read};
+use tollgate_wire::{Endpoint, Protocol, Usage, read};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_330_800_000);
 const MOMENT: Moment = Moment { now: NOW, opens_session: false };
@@ -20,6 +20,7 @@ const IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 fn provider(name: &str, on_disconnect: OnDisconnect) -> ProviderSettings {
     ProviderSettings {
         name: name.to_owned(),
+        protocol: Protocol::OpenAi,
         is_openai: name == "openai",
         include_usage: true,
         output_cap_field: None,
@@ -123,6 +124,30 @@ fn what_is_asked_of_each_limit_follows_its_unit() {
         Some(Tokens::new(4096)),
         "is always bounded"
     );
+}
+
+#[test]
+fn only_routes_that_speak_the_protocol_are_tried() {
+    let mut settings = settings(vec![tier("pro", &["9 tokens per day per key"])], Vec::new());
+    settings.keys = vec![key("web", "pro")];
+    settings.providers[1].protocol = Protocol::Anthropic;
+    let one = |settings: Settings| Policy::new(settings).identify(Some("web"), IP).unwrap();
+    let providers = |plan: Plan| -> Vec<String> {
+        let candidates = plan.candidates().iter();
+        candidates.map(|candidate| candidate.deployment().provider().to_string()).collect()
+    };
+    let mixed = one(settings.clone());
+    assert_eq!(providers(plan(&mixed, "").unwrap()), ["openai"]);
+    let body = br#"{"model": "small", "messages": [{"role": "user", "content": "Hi"}]}"#;
+    let ask = read(Endpoint::CountTokens, body).unwrap();
+    let options = mixed.consider(ask).unwrap();
+    let counts = Counts { input: Tokens::new(100), how: How::Exact };
+    let counted = options.plan(counts, MOMENT).unwrap();
+    assert_eq!(counted.candidates()[0].charges().len(), 0, "counting is free");
+    assert_eq!(providers(counted), ["local"]);
+    settings.providers[0].protocol = Protocol::Anthropic;
+    let refused = plan(&one(settings), "").unwrap_err();
+    assert!(matches!(refused, Refusal::ModelElsewhere { protocol: Protocol::Anthropic, .. }));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The scripted provider: an OpenAI-protocol server on a real socket that does as it is told.
+//! The scripted provider: a server on a real socket that speaks OpenAI's protocol and Anthropic's
+//! and does as it is told.
 //!
 //! Tests, benchmarks and the demo put it where a paid model would be. Everything it does follows
 //! from a [`Script`] and the requests, and everything it has seen stands in its books, so that a
@@ -14,6 +15,7 @@ mod fault;
 mod ledger;
 mod lists;
 mod marker;
+mod messages;
 mod pace;
 mod responses;
 mod script;

@@ -48,6 +48,11 @@ pub fn chat(model: &str, prompt: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": prompt}]})
 }
 
+/// A request for a message of at most 100 tokens, in Anthropic's protocol.
+pub fn message(model: &str, prompt: &str) -> Value {
+    json!({"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": prompt}]})
+}
+
 impl Caller {
     pub(crate) fn new(addr: SocketAddr, key: Option<&str>) -> Self {
         Self {

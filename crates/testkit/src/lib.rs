@@ -31,7 +31,7 @@ use tollgate_sim::{Provider, Script};
 use tollgate_store::{Clock, ClockHand, Memory};
 use tollgate_units::{Span, Timestamp};
 
-pub use caller::{Answer, Caller, Running, chat};
+pub use caller::{Answer, Caller, Running, chat, message};
 
 /// A gateway with its provider.
 pub struct House {
@@ -58,7 +58,8 @@ pub struct Plot {
 
 impl Plot {
     /// A house with the policy of `yaml`. Its provider `sim` is added, and serves `gpt-4o-mini` and
-    /// `gpt-4o` unless the policy names models itself.
+    /// `gpt-4o` unless the policy names models itself. Where the policy speaks of `claude`, so is
+    /// the same provider as `claude`, in Anthropic's protocol; it serves `claude-haiku-4-5`.
     pub fn new(yaml: &str) -> Self {
         Self { yaml: yaml.to_owned(), script: Script::default(), clock: None, data: None }
     }
@@ -107,6 +108,7 @@ impl Plot {
             .map(|upstream| Account {
                 name: upstream.name.clone(),
                 base_url: upstream.base_url.clone(),
+                protocol: upstream.protocol,
                 api_key: upstream.api_key.clone(),
             })
             .collect();
@@ -203,9 +205,20 @@ fn configured(yaml: &str, base_url: &str) -> String {
         "data: \":memory:\"\nproviders:\n  sim:\n    kind: openai\n    base_url: {base_url}\n    \
          api_key: ${{SIM_KEY}}\n"
     );
+    let has_claude = yaml.contains("claude");
+    if has_claude {
+        let claude = format!(
+            "  claude:\n    kind: anthropic\n    base_url: {base_url}\n    \
+             api_key: ${{SIM_KEY}}\n    on_disconnect: cancel\n"
+        );
+        text.push_str(&claude);
+    }
     if !yaml.contains("\nmodels:") && !yaml.starts_with("models:") {
         text.push_str("models:\n  gpt-4o-mini: {serve: [sim/gpt-4o-mini]}\n");
         text.push_str("  gpt-4o: {serve: [sim/gpt-4o]}\n");
+        if has_claude {
+            text.push_str("  claude-haiku-4-5: {serve: [claude/claude-haiku-4-5]}\n");
+        }
     }
     text.push_str(yaml);
     text

@@ -45,6 +45,7 @@ PRICES = {
     "input": "input_cost_per_token",
     "cached_input": "cache_read_input_token_cost",
     "cache_write": "cache_creation_input_token_cost",
+    "cache_write_hour": "cache_creation_input_token_cost_above_1hr",
     "output": "output_cost_per_token",
 }
 MODES = {"chat": "chat", "responses": "chat", "completion": "chat",

@@ -13,6 +13,7 @@ use tollgate_units::Tokens;
 use tollgate_wire::{FunctionShape, Place, Prompt, PropertyShape, text};
 
 use crate::image::image_tokens;
+use crate::name::bare;
 use crate::{Counts, Encoding, How, Ratio, count_text, encoding_of};
 
 /// How many tokens `prompt` is to `model`: exactly where its tokenizer is known, else by `ratio`,
@@ -109,7 +110,12 @@ fn around(prompt: &Prompt, model: &str) -> Tokens {
     let init = if encoding_of(model) == Some(Encoding::O200k) { FUNCTION_O200K } else { FUNCTION };
     let functions = prompt.functions.iter().map(|one| init + around_function(one)).sum();
     let close = if prompt.functions.is_empty() { 0 } else { FUNCTIONS_CLOSE };
-    chat.plus(Tokens::new(functions)).plus(Tokens::new(opening + close))
+    let instructions = if functions > 0 && is_claude(model) { TOOLS_OF_CLAUDE } else { 0 };
+    chat.plus(Tokens::new(functions)).plus(Tokens::new(opening + close + instructions))
+}
+
+fn is_claude(model: &str) -> bool {
+    bare(model).starts_with("claude")
 }
 
 fn around_function(function: &FunctionShape) -> u64 {
@@ -137,6 +143,9 @@ const FUNCTION: u64 = 10;
 const FUNCTION_O200K: u64 = 7;
 /// What the list of functions takes after the last one.
 const FUNCTIONS_CLOSE: u64 = 12;
+/// What Anthropic tells a model about the use of tools, by the published figures: 290 to 804
+/// tokens, and 500 for most.
+const TOOLS_OF_CLAUDE: u64 = 500;
 /// What a function's list of parameters takes, then each of them.
 const PROPERTIES_OPEN: u64 = 3;
 const PROPERTY: u64 = 3;

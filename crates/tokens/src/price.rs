@@ -124,6 +124,7 @@ struct Row {
     input: u64,
     cached_input: Option<u64>,
     cache_write: Option<u64>,
+    cache_write_hour: Option<u64>,
     /// Absent where nothing comes out: embeddings.
     output: Option<u64>,
     long_context: Option<LongRow>,
@@ -137,6 +138,7 @@ struct LongRow {
     input: u64,
     cached_input: Option<u64>,
     cache_write: Option<u64>,
+    cache_write_hour: Option<u64>,
     output: u64,
 }
 
@@ -148,6 +150,7 @@ impl From<Row> for Entry {
             input: price(long.input),
             cached_input: long.cached_input.map(price),
             cache_write: long.cache_write.map(price),
+            cache_write_hour: long.cache_write_hour.map(price),
             output: price(long.output),
         });
         Self {
@@ -155,6 +158,7 @@ impl From<Row> for Entry {
                 input: price(row.input),
                 cached_input: row.cached_input.map(price),
                 cache_write: row.cache_write.map(price),
+                cache_write_hour: row.cache_write_hour.map(price),
                 output: price(row.output.unwrap_or(0)),
                 long_context,
             },
@@ -221,6 +225,15 @@ mod tests {
                 tariff.output.get(),
             ];
             assert_eq!(found, [input, cached, write, output], "{model}");
+        }
+    }
+
+    #[test]
+    fn an_hour_in_anthropics_cache_costs_twice_the_input() {
+        for (name, entry) in &TABLE.models {
+            let hour = entry.tariff.cache_write_hour.map(MicroUsdPerMillion::get);
+            let is_anthropic = entry.facts.provider == "anthropic";
+            assert_eq!(hour, is_anthropic.then(|| 2 * entry.tariff.input.get()), "{name}");
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Tariff {
     pub cached_input: Option<MicroUsdPerMillion>,
     /// Input written to a cache. Absent: it costs what input costs.
     pub cache_write: Option<MicroUsdPerMillion>,
+    /// Input written to a cache for an hour. Absent: it costs what the shorter time does.
+    pub cache_write_hour: Option<MicroUsdPerMillion>,
     /// Output, reasoning included.
     pub output: MicroUsdPerMillion,
     /// Other prices for the whole of a request whose input is long.
@@ -35,6 +37,8 @@ pub struct LongContext {
     pub cached_input: Option<MicroUsdPerMillion>,
     /// Input written to a cache. Absent: it costs what input costs.
     pub cache_write: Option<MicroUsdPerMillion>,
+    /// Input written to a cache for an hour. Absent: it costs what the shorter time does.
+    pub cache_write_hour: Option<MicroUsdPerMillion>,
     /// Output, reasoning included.
     pub output: MicroUsdPerMillion,
 }
@@ -47,20 +51,24 @@ impl Tariff {
         let cached = usage.cached_input.min(usage.input);
         let rest = usage.input.less(cached);
         let written = usage.cache_write.min(rest);
+        let hour = usage.cache_write_hour.min(written);
         prices
             .input
             .of(rest.less(written))
             .plus(prices.cached_input.of(cached))
-            .plus(prices.cache_write.of(written))
+            .plus(prices.cache_write.of(written.less(hour)))
+            .plus(prices.cache_write_hour.of(hour))
             .plus(prices.output.of(usage.output))
     }
 
-    /// The most that `input` tokens can cost, and the most that each token of output can.
+    /// The most that `input` tokens can cost, and the most that each token of output can. With
+    /// `for_an_hour` they may be written to a cache for that long.
     ///
     /// Never below [`Tariff::cost`] of a usage with this input.
-    pub fn bound(&self, input: Tokens) -> (PicoUsd, MicroUsdPerMillion) {
+    pub fn bound(&self, input: Tokens, for_an_hour: bool) -> (PicoUsd, MicroUsdPerMillion) {
         let prices = self.prices(input);
         let dearest = prices.input.max(prices.cached_input).max(prices.cache_write);
+        let dearest = if for_an_hour { dearest.max(prices.cache_write_hour) } else { dearest };
         (dearest.of(input), prices.output)
     }
 
@@ -71,23 +79,26 @@ impl Tariff {
                 input: long.input,
                 cached_input: long.cached_input.unwrap_or(long.input),
                 cache_write: long.cache_write.unwrap_or(long.input),
+                cache_write_hour: long.cache_write_hour.or(long.cache_write).unwrap_or(long.input),
                 output: long.output,
             },
             Some(_) | None => Prices {
                 input: self.input,
                 cached_input: self.cached_input.unwrap_or(self.input),
                 cache_write: self.cache_write.unwrap_or(self.input),
+                cache_write_hour: self.cache_write_hour.or(self.cache_write).unwrap_or(self.input),
                 output: self.output,
             },
         }
     }
 }
 
-/// Four prices, none absent.
+/// The prices, none absent.
 struct Prices {
     input: MicroUsdPerMillion,
     cached_input: MicroUsdPerMillion,
     cache_write: MicroUsdPerMillion,
+    cache_write_hour: MicroUsdPerMillion,
     output: MicroUsdPerMillion,
 }
 
@@ -114,7 +125,7 @@ mod tests {
             cached_input: Some(cached_input),
             cache_write: Some(cache_write),
             output,
-            long_context: None,
+            ..Tariff::default()
         }
     }
 
@@ -124,6 +135,18 @@ mod tests {
         // 500 at $2, 400 at $0.20, 100 at $2.50, 10 at $10 for a million.
         let expected = 500 * 2_000_000 + 400 * 200_000 + 100 * 2_500_000 + 10 * 10_000_000;
         assert_eq!(tariff.cost(&usage(1000, 400, 100, 10)), PicoUsd::new(expected));
+    }
+
+    #[test]
+    fn an_hour_in_the_cache_costs_more_than_minutes_where_it_has_a_price() {
+        let minutes = tariff([2_000_000, 200_000, 2_500_000, 10_000_000]);
+        let hour = Tariff {
+            cache_write_hour: Some(MicroUsdPerMillion::new(4_000_000)),
+            ..minutes.clone()
+        };
+        let usage = Usage { cache_write_hour: Tokens::new(40), ..usage(100, 0, 100, 0) };
+        assert_eq!(minutes.cost(&usage), PicoUsd::new(100 * 2_500_000));
+        assert_eq!(hour.cost(&usage), PicoUsd::new(60 * 2_500_000 + 40 * 4_000_000));
     }
 
     #[test]
@@ -155,22 +178,25 @@ mod tests {
 
     fn any_tariff() -> impl Strategy<Value = Tariff> {
         let price = || (0..=u64::MAX).prop_map(MicroUsdPerMillion::new);
-        let prices =
-            || (price(), proptest::option::of(price()), proptest::option::of(price()), price());
-        let long = (0..2_000_u64, prices()).prop_map(|(above, (input, cached, write, output))| {
-            LongContext {
-                above: Tokens::new(above),
-                input,
-                cached_input: cached,
-                cache_write: write,
-                output,
-            }
-        });
+        let perhaps = || proptest::option::of(price());
+        let prices = || (price(), perhaps(), perhaps(), perhaps(), price());
+        let long =
+            (0..2_000_u64, prices()).prop_map(|(above, (input, cached, write, hour, output))| {
+                LongContext {
+                    above: Tokens::new(above),
+                    input,
+                    cached_input: cached,
+                    cache_write: write,
+                    cache_write_hour: hour,
+                    output,
+                }
+            });
         (prices(), proptest::option::of(long)).prop_map(
-            |((input, cached_input, cache_write, output), long_context)| Tariff {
+            |((input, cached_input, cache_write, cache_write_hour, output), long_context)| Tariff {
                 input,
                 cached_input,
                 cache_write,
+                cache_write_hour,
                 output,
                 long_context,
             },
@@ -184,11 +210,16 @@ mod tests {
             input in 0..4_000_u64,
             cached in 0..5_000_u64,
             written in 0..5_000_u64,
+            hour in 0..5_000_u64,
             output in 0..5_000_u64,
         ) {
-            let (at_worst, each) = tariff.bound(Tokens::new(input));
-            let bound = at_worst.plus(each.of(Tokens::new(output)));
-            prop_assert!(tariff.cost(&usage(input, cached, written, output)) <= bound);
+            let usage = usage(input, cached, written, output);
+            let long = Usage { cache_write_hour: Tokens::new(hour), ..usage.clone() };
+            for (usage, for_an_hour) in [(usage, false), (long, true)] {
+                let (at_worst, each) = tariff.bound(Tokens::new(input), for_an_hour);
+                let bound = at_worst.plus(each.of(Tokens::new(output)));
+                prop_assert!(tariff.cost(&usage) <= bound);
+            }
         }
 
         #[test]
@@ -196,7 +227,7 @@ mod tests {
             let kinds = [(0, 0), (input, 0), (0, input)];
             let usages = kinds.map(|(cached, written)| usage(input, cached, written, 0));
             let dearest = usages.iter().map(|usage| tariff.cost(usage)).max();
-            prop_assert_eq!(dearest, Some(tariff.bound(Tokens::new(input)).0));
+            prop_assert_eq!(dearest, Some(tariff.bound(Tokens::new(input), false).0));
         }
     }
 }

@@ -112,8 +112,8 @@ pub(crate) fn configuration(named: Option<&Path>) -> Result<Config, Complaint> {
     }
     tollgate_config::built_in(&environment).ok_or_else(|| {
         format!(
-            "there is no {USUAL_CONFIG} here and no OPENAI_API_KEY in the environment. Name a \
-             configuration with --config, set the key, or see `tollgate demo`."
+            "there is no {USUAL_CONFIG} here and no OPENAI_API_KEY or ANTHROPIC_API_KEY in the \
+             environment. Name a configuration with --config, set a key, or see `tollgate demo`."
         )
     })
 }

@@ -153,6 +153,7 @@ fn upstreams(config: &Config, before: Option<&Upstreams>) -> Result<Upstreams, C
         .map(|upstream| Account {
             name: upstream.name.clone(),
             base_url: upstream.base_url.clone(),
+            protocol: upstream.protocol,
             api_key: upstream.api_key.clone(),
         })
         .collect();

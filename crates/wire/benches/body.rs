@@ -36,6 +36,7 @@ fn bodies(criterion: &mut Criterion) {
             cap: Some(cap),
             ask_usage: true,
             drop_tools: Vec::new(),
+            no_tools: false,
         };
         criterion.bench_function(&format!("edit {name}"), |bencher| {
             bencher.iter(|| edit(black_box(&body), &ask, &edits));

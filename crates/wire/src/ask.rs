@@ -6,7 +6,7 @@
 
 use tollgate_units::Tokens;
 
-use crate::openai::Seams;
+use crate::read::Seams;
 use crate::{Endpoint, Place, Prompt};
 
 /// What is asked.
@@ -36,6 +36,8 @@ pub struct Ask {
     pub prompt: Prompt,
     /// What plain token prices do not cover.
     pub extras: Vec<Extra>,
+    /// Whether something of the input is to stay in the provider's cache for an hour.
+    pub cached_for_an_hour: bool,
     /// The caller's own word for its user.
     pub user: Option<String>,
     /// The conversation that the protocol itself says the request belongs to.
@@ -61,7 +63,7 @@ pub enum CapField {
     MaxCompletionTokens,
     /// `max_output_tokens`: responses.
     MaxOutputTokens,
-    /// `max_tokens`: completions, and chat completions elsewhere.
+    /// `max_tokens`: completions, messages, and chat completions elsewhere.
     MaxTokens,
 }
 
@@ -83,7 +85,8 @@ pub struct Tool {
     pub list: ToolList,
     /// Its name, where its kind has names; for `mcp` the server's label.
     pub name: Option<String>,
-    /// `function`, `custom`, or the kind of a hosted tool such as `web_search`.
+    /// `function`, `custom`, or the kind of a hosted tool such as `web_search`, without the date
+    /// that its version is known by.
     pub kind: String,
     /// Where it stands.
     pub place: Place,
@@ -96,6 +99,8 @@ pub enum ToolList {
     Field,
     /// The older `functions`.
     Functions,
+    /// `mcp_servers`: each a source of tools.
+    Servers,
     /// `tools`, the tools inside a namespace, and those that input items bring.
     Tools,
 }

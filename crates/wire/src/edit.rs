@@ -11,9 +11,9 @@ use bytes::{Bytes, BytesMut};
 use tollgate_units::Tokens;
 
 use self::choice::Choosable;
-use crate::openai::StreamOptions;
+use crate::read::StreamOptions;
 use crate::walk::Value;
-use crate::{Ask, Cap, CapField, Endpoint, Place};
+use crate::{Ask, Cap, CapField, Endpoint, Place, Protocol, Tool, ToolList};
 
 /// What is to change in a request before it goes to a provider.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -28,6 +28,11 @@ pub struct Edits<'a> {
     /// The tools to take out: positions in [`Ask::tools`]. A list that is emptied goes whole, and
     /// with it the fields that choose from it; a choice of a tool that is gone goes too.
     pub drop_tools: Vec<usize>,
+    /// Keep the model from calling any tool: what is offered stays in the request, and the choice
+    /// becomes none, whatever it was. What no choice could keep from being used goes: tools that
+    /// are fields of their own, and servers where nothing else is offered. Does nothing to a
+    /// request without tools.
+    pub no_tools: bool,
 }
 
 /// A change of the output cap.
@@ -52,7 +57,8 @@ pub fn edit(body: &Bytes, ask: &Ask, edits: &Edits<'_>) -> Bytes {
     if edits.ask_usage {
         splices.usage(ask);
     }
-    splices.tools(body, ask, &edits.drop_tools);
+    let gone = gone(ask, edits);
+    splices.tools(body, ask, &gone, edits.no_tools);
     splices.apply(body)
 }
 
@@ -94,6 +100,7 @@ impl Splices {
         for cap in &ask.caps {
             if cap.value.is_some_and(|value| value > edit.at_most) {
                 self.replace(cap.value_place, most.clone());
+                self.thinking(ask, edit.at_most);
             }
         }
         let Some(field) = edit.write else { return };
@@ -111,8 +118,20 @@ impl Splices {
         }
     }
 
+    /// A budget for thinking has to stay below the cap; where there is no room for the least budget
+    /// that Anthropic takes, nothing is thought.
+    fn thinking(&mut self, ask: &Ask, most: Tokens) {
+        match ask.seams.thinking.filter(|thinking| thinking.tokens >= most) {
+            Some(thinking) if most > THINKING_LEAST => {
+                self.replace(thinking.place, most.less(Tokens::new(1)).get().to_string());
+            }
+            Some(thinking) => self.replace(thinking.whole, "{\"type\":\"disabled\"}".to_owned()),
+            None => {}
+        }
+    }
+
     fn usage(&mut self, ask: &Ask) {
-        let reports_anyway = ask.endpoint == Endpoint::Responses;
+        let reports_anyway = matches!(ask.endpoint, Endpoint::Messages | Endpoint::Responses);
         if !ask.stream || ask.usage_asked || reports_anyway {
             return;
         }
@@ -127,24 +146,41 @@ impl Splices {
         }
     }
 
-    fn tools(&mut self, body: &[u8], ask: &Ask, positions: &[usize]) {
-        let gone: HashSet<usize> =
-            positions.iter().filter_map(|&at| Some(ask.tools.get(at)?.place.start)).collect();
-        if gone.is_empty() {
+    /// Takes the tools out that begin where `gone` says; with `no_tools` the choice becomes none.
+    fn tools(&mut self, body: &[u8], ask: &Ask, gone: &HashSet<usize>, no_tools: bool) {
+        let offers = |list| {
+            let mut tools = ask.tools.iter().filter(|tool| tool.list == list);
+            no_tools && tools.any(|tool| !gone.contains(&tool.place.start))
+        };
+        let nothing = match ask.endpoint.protocol() {
+            Protocol::Anthropic => "{\"type\":\"none\"}",
+            Protocol::OpenAi => "\"none\"",
+        };
+        let chosen = [("function_call", ToolList::Functions), ("tool_choice", ToolList::Tools)];
+        let none: Vec<&str> =
+            chosen.iter().filter(|(_, list)| offers(*list)).map(|(field, _)| *field).collect();
+        if gone.is_empty() && none.is_empty() {
             return;
         }
         let root = Value::root(body);
         let mut emptied: Vec<&str> = Vec::new();
         for (list, choices) in LISTS {
-            if root.member(list).is_some_and(|tools| self.prune(tools, &gone)) {
+            if root.member(list).is_some_and(|tools| self.prune(tools, gone)) {
                 emptied.push(list);
                 emptied.extend(*choices);
             }
         }
-        let tools = Choosable::new(ask, &gone);
+        let tools = Choosable::new(ask, gone);
+        let mut unsaid = none.clone();
         let mut members: Vec<(Place, bool)> = Vec::new();
         for member in root.members() {
             let key = member.key.text();
+            if none.contains(&key.as_ref()) {
+                unsaid.retain(|field| *field != key);
+                self.replace(member.value.place(), nothing.to_owned());
+                members.push((member.place(), false));
+                continue;
+            }
             let goes = emptied.contains(&key.as_ref())
                 || gone.contains(&member.value.place().start)
                 || (choice::FIELDS.contains(&key.as_ref())
@@ -152,10 +188,13 @@ impl Splices {
             members.push((member.place(), goes));
         }
         self.cut(&members);
+        for field in unsaid {
+            self.insert(ask, field, nothing);
+        }
         for item in root.member("input").into_iter().flat_map(Value::items) {
             // Items have no fields that depend on their tools, so their lists may stay, empty.
             if let Some(tools) = item.member("tools")
-                && self.prune(tools, &gone)
+                && self.prune(tools, gone)
             {
                 self.replace(tools.place(), "[]".to_owned());
             }
@@ -229,12 +268,35 @@ impl Splices {
     }
 }
 
+/// The least budget for thinking.
+const THINKING_LEAST: Tokens = Tokens::new(1024);
+
 /// Options that ask for usage and nothing else.
 const OPTIONS: &str = "{\"include_usage\":true}";
 
 /// The lists of tools, and the fields that mean nothing without them.
-const LISTS: &[(&str, &[&str])] =
-    &[("functions", &["function_call"]), ("tools", &["parallel_tool_calls", "tool_choice"])];
+const LISTS: &[(&str, &[&str])] = &[
+    ("functions", &["function_call"]),
+    ("mcp_servers", &[]),
+    ("tools", &["parallel_tool_calls", "tool_choice"]),
+];
+
+/// Where the tools begin that are to be taken out.
+fn gone(ask: &Ask, edits: &Edits<'_>) -> HashSet<usize> {
+    let dropped = edits.drop_tools.iter().filter_map(|&at| ask.tools.get(at));
+    let mut gone: HashSet<usize> = dropped.map(|tool| tool.place.start).collect();
+    if edits.no_tools {
+        let mut tools = ask.tools.iter().filter(|tool| tool.list == ToolList::Tools);
+        let has_choice = tools.any(|tool| !gone.contains(&tool.place.start));
+        let is_unchosen = |tool: &&Tool| match tool.list {
+            ToolList::Field => true,
+            ToolList::Functions | ToolList::Tools => false,
+            ToolList::Servers => !has_choice,
+        };
+        gone.extend(ask.tools.iter().filter(is_unchosen).map(|tool| tool.place.start));
+    }
+    gone
+}
 
 /// Whether a tool goes, or all that a namespace holds.
 fn is_gone(item: Value<'_>, gone: &HashSet<usize>) -> bool {

@@ -16,7 +16,12 @@ pub(crate) fn size_of_url(url: &str) -> Option<(u32, u32)> {
     let comma = memchr::memchr(b',', rest.as_bytes())?;
     let (header, data) = (rest.get(..comma)?, rest.get(comma.saturating_add(1)..)?);
     let is_base64 = header.rsplit(';').next()?.trim().eq_ignore_ascii_case("base64");
-    is_base64.then(|| size(Picture { base64: data.as_bytes() })).flatten()
+    is_base64.then(|| size_of_base64(data)).flatten()
+}
+
+/// Width and height of the image that `data` is, in base64.
+pub(crate) fn size_of_base64(data: &str) -> Option<(u32, u32)> {
+    size(Picture { base64: data.as_bytes() })
 }
 
 fn size(picture: Picture<'_>) -> Option<(u32, u32)> {

@@ -48,15 +48,26 @@ fn is_account_exhausted(body: &[u8]) -> bool {
         return false;
     };
     let error = answer.get(0).unwrap_or(&answer).get("error").unwrap_or(&Value::Null);
-    ["code", "type"].iter().filter_map(|name| error.get(name)?.as_str()).any(is_exhausted)
+    let said = |owner: &Value, name: &str| owner.get(name)?.as_str().map(str::to_owned);
+    let codes = [said(error, "code"), said(error, "type"), {
+        let details = error.get("details").unwrap_or(&Value::Null);
+        said(details, "error_code")
+    }];
+    let is_spent = codes.iter().flatten().any(|code| is_exhausted(code));
+    // A limit that the operator set for itself at Anthropic has no code of its own.
+    is_spent || said(error, "message").is_some_and(|message| message.starts_with(OWN_LIMIT))
 }
+
+const OWN_LIMIT: &str = "You have reached your specified API usage limits";
 
 fn is_exhausted(code: &str) -> bool {
     matches!(
         code,
-        "billing_hard_limit_reached"
+        "billing_error"
+            | "billing_hard_limit_reached"
             | "billing_not_active"
             | "credit_balance_exhausted"
+            | "enforced_spend_limit_reached"
             | "insufficient_quota"
             | "organization_usage_limit_exceeded"
     ) || code.ends_with("_spend_limit_exceeded")

@@ -12,8 +12,11 @@
     allow(clippy::indexing_slicing, reason = "a test that slices wrongly should fail loudly")
 )]
 
+mod anthropic;
 mod ask;
+mod calls;
 mod edit;
+mod endpoint;
 mod image;
 mod judge;
 mod malformed;
@@ -22,6 +25,8 @@ mod notice;
 mod openai;
 mod place;
 mod prompt;
+mod read;
+mod reply;
 mod sse;
 mod standing;
 mod strict;
@@ -32,16 +37,18 @@ mod usage;
 mod walk;
 
 pub use ask::{Ask, Cap, CapField, Extra, Tool, ToolList};
+pub use calls::{ToolCall, ToolCalls, tool_calls_of};
 pub use edit::{CapEdit, Edits, edit};
+pub use endpoint::{Endpoint, Protocol};
 pub use judge::{Judgement, judge, without_account};
 pub use malformed::{Malformed, MalformedKind};
-pub use models::model_json;
+pub use models::{model_json, models_json};
 pub use notice::{Limited, Notice, NoticeKind, Reply};
-pub use openai::dialect::openai_reply;
-pub use openai::{Endpoint, read};
 pub use place::{Place, text};
 pub use prompt::{Detail, FunctionShape, Image, Prompt, PropertyShape};
-pub use standing::{QuotaPolicy, QuotaUnit, StandingHeaders, Stands};
+pub use read::read;
+pub use reply::reply;
+pub use standing::{QuotaPolicy, QuotaUnit, StandingHeaders, Stands, rfc3339};
 pub use tap::{Tally, Tap};
 pub use text::answer_text;
 pub use usage::{Usage, usage_of};

@@ -1,9 +1,12 @@
-//! How a caller is told where it stands: OpenAI's `x-ratelimit-*` headers with Go durations, and
-//! `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11.
+//! How a caller is told where it stands: OpenAI's `x-ratelimit-*` headers with Go durations,
+//! Anthropic's `anthropic-ratelimit-*` with instants, and `RateLimit-Policy` and `RateLimit` of
+//! draft-ietf-httpapi-ratelimit-headers-11.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tollgate_units::Span;
+use tollgate_units::{Span, Timestamp};
+
+use crate::Protocol;
 
 /// Where a caller stands with one limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,6 +61,8 @@ impl QuotaPolicy {
 pub struct StandingHeaders {
     requests: Option<Stands>,
     tokens: Option<Stands>,
+    input_tokens: Option<Stands>,
+    output_tokens: Option<Stands>,
     policy: String,
     state: String,
 }
@@ -68,9 +73,19 @@ impl StandingHeaders {
         tighter(&mut self.requests, stands);
     }
 
-    /// The same for a limit on tokens.
+    /// The same for a limit on tokens of any kind.
     pub fn tokens(&mut self, stands: Stands) {
         tighter(&mut self.tokens, stands);
+    }
+
+    /// The same for a limit on input tokens alone.
+    pub fn input_tokens(&mut self, stands: Stands) {
+        tighter(&mut self.input_tokens, stands);
+    }
+
+    /// The same for a limit on output tokens alone.
+    pub fn output_tokens(&mut self, stands: Stands) {
+        tighter(&mut self.output_tokens, stands);
     }
 
     /// Any limit, for the IETF draft, which lists them all.
@@ -93,16 +108,33 @@ impl StandingHeaders {
         }
     }
 
-    /// Puts them among `headers`.
-    pub fn write(self, headers: &mut HeaderMap) {
-        for (stands, [limit, remaining, reset]) in
-            [(self.requests, REQUESTS), (self.tokens, TOKENS)]
-        {
+    /// Puts them among `headers`, as `protocol` writes them at `now`.
+    pub fn write(self, protocol: Protocol, now: Timestamp, headers: &mut HeaderMap) {
+        let of_openai = [(self.requests, REQUESTS), (self.tokens, TOKENS)];
+        let of_anthropic = [
+            (self.requests, ANTHROPIC_REQUESTS),
+            (self.tokens, ANTHROPIC_TOKENS),
+            (self.input_tokens, ANTHROPIC_INPUT),
+            (self.output_tokens, ANTHROPIC_OUTPUT),
+        ];
+        let all: &[_] = match protocol {
+            Protocol::Anthropic => &of_anthropic,
+            Protocol::OpenAi => &of_openai,
+        };
+        for (stands, [limit, remaining, reset]) in all {
             let Some(stands) = stands else { continue };
             headers.insert(limit, stands.limit.into());
             headers.insert(remaining, stands.remaining.into());
             if let Some(span) = stands.reset {
-                insert(headers, reset, go_duration(span));
+                let when = match protocol {
+                    // Whole seconds, as Anthropic writes them, and never too early.
+                    Protocol::Anthropic => {
+                        let secs = now.plus(span).as_millis().div_ceil(1000);
+                        rfc3339(Timestamp::from_millis(secs.saturating_mul(1000)))
+                    }
+                    Protocol::OpenAi => go_duration(span),
+                };
+                insert(headers, reset.clone(), when);
             }
         }
         if !self.policy.is_empty() {
@@ -142,6 +174,13 @@ fn quoted(name: &str) -> String {
     quoted
 }
 
+/// An instant as RFC 3339 writes it, in UTC: `2026-11-22T08:00:00Z`.
+pub fn rfc3339(at: Timestamp) -> String {
+    let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    let instant = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    instant.to_string()
+}
+
 /// A span as Go prints a `time.Duration`, which is how OpenAI writes resets: `120ms`, `8.64s`,
 /// `6m0s`, `1h4m48s`.
 fn go_duration(span: Span) -> String {
@@ -172,6 +211,26 @@ const TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-remaining-tokens"),
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
+const ANTHROPIC_REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+    HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-requests-reset"),
+];
+const ANTHROPIC_TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+    HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
+];
+const ANTHROPIC_INPUT: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-input-tokens-limit"),
+    HeaderName::from_static("anthropic-ratelimit-input-tokens-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-input-tokens-reset"),
+];
+const ANTHROPIC_OUTPUT: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-output-tokens-limit"),
+    HeaderName::from_static("anthropic-ratelimit-output-tokens-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-output-tokens-reset"),
+];
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// What a handful of limits take.
@@ -200,6 +259,31 @@ mod tests {
     }
 
     #[test]
+    fn anthropics_headers_tell_input_from_output_and_name_the_instant() {
+        let stands = Stands { limit: 60, remaining: 7, reset: Some(Span::from_millis(11_640)) };
+        let mut standing = StandingHeaders::default();
+        standing.input_tokens(stands);
+        standing.output_tokens(Stands { reset: None, ..stands });
+        let mut headers = HeaderMap::new();
+        let now = Timestamp::from_millis(1_795_334_400_000);
+        standing.write(Protocol::Anthropic, now, &mut headers);
+        let lines: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "anthropic-ratelimit-input-tokens-limit: 60",
+                "anthropic-ratelimit-input-tokens-remaining: 7",
+                "anthropic-ratelimit-input-tokens-reset: 2026-11-22T08:00:12Z",
+                "anthropic-ratelimit-output-tokens-limit: 60",
+                "anthropic-ratelimit-output-tokens-remaining: 7",
+            ]
+        );
+    }
+
+    #[test]
     fn every_limit_is_listed_and_the_tightest_stands_in_openais_headers() {
         let name = "60 requests per minute, named \"web\"";
         let web = QuotaPolicy::new(name, 60, Some(Span::from_secs(60)), QuotaUnit::Requests);
@@ -215,7 +299,7 @@ mod tests {
         standing.listed(&web, requests);
         standing.listed(&at_once, streams);
         let mut headers = HeaderMap::new();
-        standing.write(&mut headers);
+        standing.write(Protocol::OpenAi, Timestamp::EPOCH, &mut headers);
         let lines: Vec<_> = headers
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))

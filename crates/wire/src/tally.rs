@@ -11,8 +11,10 @@ use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::anthropic::usage::Counted;
+use crate::calls::{Calls, ToolCalls};
 use crate::usage::{Report, of_counts};
-use crate::{Endpoint, Usage, sse, text};
+use crate::{Endpoint, Protocol, Usage, sse, text};
 
 /// With more raw events than this, they are reduced to their text.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
@@ -32,6 +34,9 @@ pub struct Tally {
     /// How many events carried data.
     pub events: u64,
     endpoint: Endpoint,
+    /// What Anthropic has said so far; its last word is `usage`.
+    counted: Option<Box<Counted>>,
+    calls: Calls,
     /// Whole events as they came.
     raw: Vec<u8>,
     /// The text of events that came before those.
@@ -46,9 +51,22 @@ impl Tally {
             failed: false,
             events: 0,
             endpoint,
+            counted: None,
+            calls: Calls::new(),
             raw: Vec::new(),
             text: String::new(),
         }
+    }
+
+    /// The provider's word on the input, where it comes before the output and no usage has come.
+    pub fn begun(&self) -> Option<Usage> {
+        self.counted.as_ref()?.usage()
+    }
+
+    /// The tools that the model has called so far, those included that it was still writing when
+    /// the stream ended.
+    pub fn tool_calls(&self) -> ToolCalls {
+        self.calls.made()
     }
 
     /// The generated text seen since the last call, and none once usage was seen.
@@ -73,7 +91,9 @@ impl Tally {
             return false;
         }
         self.named(event.name.unwrap_or_default());
-        let unnamed = event.name.is_none() && self.endpoint == Endpoint::Responses;
+        self.calls.see(self.endpoint, event.name, data);
+        let is_typed = self.endpoint == Endpoint::Responses || self.is_anthropic();
+        let unnamed = event.name.is_none() && is_typed;
         let only_usage = (unnamed || reports(data)) && self.read(data);
         self.keep(bytes);
         only_usage
@@ -86,6 +106,11 @@ impl Tally {
         self.named(start.name.unwrap_or_default());
         let kind = start.data.as_deref().and_then(kind_at_head);
         self.named(kind.unwrap_or_default());
+        self.calls.see_long(self.endpoint, head, tail);
+        if self.is_anthropic() {
+            // Its usage comes in events of their own, which are short.
+            return;
+        }
         // Usage comes near the end of the longest events, after all the output.
         let found = USAGE.find_iter(tail).filter_map(|at| {
             let counts = after_colon(tail.get(at.saturating_add(7)..)?)?;
@@ -97,10 +122,14 @@ impl Tally {
         }
     }
 
-    /// An event by its name, which on responses is also its `type`.
+    fn is_anthropic(&self) -> bool {
+        self.endpoint.protocol() == Protocol::Anthropic
+    }
+
+    /// An event by its name, which is also its `type`, save on chat completions.
     fn named(&mut self, name: &[u8]) {
         match name {
-            b"response.completed" | b"response.incomplete" => self.done = true,
+            b"message_stop" | b"response.completed" | b"response.incomplete" => self.done = true,
             b"response.failed" => (self.done, self.failed) = (true, true),
             b"error" => self.failed = true,
             _ => {}
@@ -114,12 +143,27 @@ impl Tally {
         };
         self.named(chunk.kind.as_str().unwrap_or_default().as_bytes());
         self.failed |= !chunk.error.is_null();
+        if self.is_anthropic() {
+            self.counts(&chunk.message.unwrap_or_default().usage, &chunk.usage);
+            return false;
+        }
         let own = Report::new(chunk.usage, chunk.service_tier, chunk.x_groq);
         let report = chunk.response.unwrap_or(own);
         if let Some(usage) = report.usage() {
             self.settle(usage);
         }
         report.usage.is_object() && chunk.choices.as_array().is_some_and(Vec::is_empty)
+    }
+
+    /// Anthropic's counts: `begun` with the first event, and `usage` once the output is there.
+    fn counts(&mut self, begun: &Value, usage: &Value) {
+        for later in [begun, usage].into_iter().filter_map(Counted::of) {
+            let before = self.counted.take().map(|before| *before).unwrap_or_default();
+            self.counted = Some(Box::new(before.then(later)));
+        }
+        if let Some(usage) = self.begun().filter(|_| usage.is_object()) {
+            self.settle(usage);
+        }
     }
 
     fn settle(&mut self, usage: Usage) {
@@ -156,6 +200,7 @@ struct Chunk {
     error: Value,
     #[serde(rename = "type")]
     kind: Value,
+    message: Option<Report>,
     response: Option<Report>,
     service_tier: Value,
     usage: Value,

@@ -21,7 +21,8 @@ pub fn answer_text(endpoint: Endpoint, body: &[u8]) -> String {
                 output(item, &mut text);
             }
         }
-        Endpoint::Embeddings | Endpoint::Moderations => {}
+        Endpoint::Messages => blocks(&answer, &mut text),
+        Endpoint::CountTokens | Endpoint::Embeddings | Endpoint::Moderations => {}
     }
     text
 }
@@ -36,8 +37,12 @@ pub(crate) fn add_event(data: &[u8], text: &mut String) {
     if kind.strip_suffix(".delta").is_some_and(|kind| !kind.ends_with("audio")) {
         add(&event, &["delta"], text);
     }
-    if kind == "response.output_item.added" {
-        add(event.get("item").unwrap_or(&Value::Null), &["name"], text);
+    let inner = |name| event.get(name).unwrap_or(&Value::Null);
+    match kind {
+        "response.output_item.added" => add(inner("item"), &["name"], text),
+        "content_block_delta" => add(inner("delta"), &["text", "thinking", "partial_json"], text),
+        "content_block_start" => add(inner("content_block"), &["name", "text"], text),
+        _ => {}
     }
 }
 
@@ -54,6 +59,16 @@ fn choices(answer: &Value, text: &mut String) {
                     add(call.get(kind).unwrap_or(&Value::Null), CALL, text);
                 }
             }
+        }
+    }
+}
+
+/// The blocks of a message.
+fn blocks(answer: &Value, text: &mut String) {
+    for block in list(answer, "content") {
+        add(block, &["text", "thinking", "name"], text);
+        if let Some(input) = block.get("input") {
+            text.push_str(&input.to_string());
         }
     }
 }

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tollgate_units::Tokens;
 
-use crate::Endpoint;
+use crate::anthropic::usage::Counted;
+use crate::{Endpoint, Protocol};
 
 /// What was used: `input` and `output` are whole, the others say what part of them was what.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -20,6 +21,8 @@ pub struct Usage {
     pub cached_input: Tokens,
     /// The part of `input` that was written to a cache.
     pub cache_write: Tokens,
+    /// The part of `cache_write` that stays in the cache for an hour, which costs more.
+    pub cache_write_hour: Tokens,
     /// Everything the model produced, reasoning included.
     pub output: Tokens,
     /// The part of `output` that was reasoning.
@@ -31,13 +34,16 @@ pub struct Usage {
 }
 
 /// The usage in a whole (not streamed) answer; none where the provider said nothing, which is
-/// always so for moderations.
+/// always so for moderations, and where tokens are only counted.
 pub fn usage_of(endpoint: Endpoint, body: &[u8]) -> Option<Usage> {
-    if endpoint == Endpoint::Moderations {
+    if matches!(endpoint, Endpoint::CountTokens | Endpoint::Moderations) {
         return None;
     }
     let report: Report = serde_json::from_slice(body).ok()?;
-    report.usage()
+    match endpoint.protocol() {
+        Protocol::Anthropic => Counted::of(&report.usage)?.usage(),
+        Protocol::OpenAi => report.usage(),
+    }
 }
 
 /// The part of an answer, or of an event, that reports usage. `Value` takes whatever is there.
@@ -83,6 +89,7 @@ pub(crate) fn of_counts(counts: &Value) -> Option<Usage> {
         input,
         cached_input: cached,
         cache_write: written,
+        cache_write_hour: Tokens::ZERO,
         output,
         reasoning: detail(outputs, &["reasoning_tokens"]).min(output),
         estimated: false,
@@ -93,7 +100,7 @@ pub(crate) fn of_counts(counts: &Value) -> Option<Usage> {
 /// More than any request uses: a larger number is a mistake.
 const SENSIBLE_MAX: u64 = 1 << 53;
 
-fn first(owner: &Value, names: &[&str]) -> Option<Tokens> {
+pub(crate) fn first(owner: &Value, names: &[&str]) -> Option<Tokens> {
     let number = names.iter().find_map(|name| owner.get(name)?.as_u64())?;
     (number <= SENSIBLE_MAX).then_some(Tokens::new(number))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use secrecy::ExposeSecret as _;
 use tollgate_policy::{KeyDigest, OnDisconnect, OnForbiddenTool};
 use tollgate_units::{MicroUsdPerMillion, Span, Tokens};
+use tollgate_wire::Protocol;
 
 use super::{OPENAI, REST, environment, read};
 use crate::{Config, Data, Source, TlsFiles, built_in, in_words, load};
@@ -148,16 +149,50 @@ fn without_a_file_the_environment_decides() {
     assert!(built_in(&|name| (name == "OPENAI_API_KEY").then(|| " ".to_owned())).is_none());
     let config = built_in(&|_| Some("sk-secret-0123456789".to_owned())).expect("a configuration");
     assert!(config.listen.ip().is_loopback() && config.admin.ip().is_loopback());
-    let ignored = vec!["ANTHROPIC_API_KEY".to_owned(), "COHERE_API_KEY".to_owned()];
+    let ignored = vec!["COHERE_API_KEY".to_owned()];
     assert_eq!(config.source, Source::BuiltIn { ignored });
     assert_eq!(config.settings.tiers[0].limits.len(), crate::built_in::LIMITS.len());
     let prices = tollgate_tokens::PriceBook::built_in();
-    for model in crate::built_in::MODELS {
+    let of_openai = crate::built_in::MODELS.map(|model| (model, "openai"));
+    let of_anthropic = crate::built_in::CLAUDE.map(|model| (model, "anthropic"));
+    for (model, maker) in of_openai.into_iter().chain(of_anthropic) {
         let provider = prices.facts(model).map(|facts| facts.provider);
-        assert_eq!(provider, Some("openai"), "{model}");
-        assert!(prices.tariff("openai", model).is_some(), "{model}");
+        assert_eq!(provider, Some(maker), "{model}");
+        assert!(prices.tariff(maker, model).is_some(), "{model}");
     }
+    let only = built_in(&|name| (name == "ANTHROPIC_API_KEY").then(|| "sk-ant-0123".to_owned()));
+    let only = only.expect("a configuration");
+    assert_eq!(only.upstreams.len(), 1);
+    assert_eq!(only.upstreams[0].base_url, "https://api.anthropic.com/v1");
+    assert!(only.settings.models.iter().all(|model| model.name.starts_with("claude")));
     assert!(!in_words(&config).contains("Warnings"), "{}", in_words(&config));
+}
+
+#[test]
+fn anthropic_is_a_kind_and_a_well_known_name() {
+    let config = right(
+        "providers:
+  anthropic: {api_key: '${OPENAI_API_KEY}'}
+  proxy: {kind: anthropic, base_url: 'http://127.0.0.1:9000'}
+  deep: {kind: anthropic, base_url: 'http://127.0.0.1:9000/api/v1/'}
+models: {claude: {serve: [anthropic/claude-opus-5, proxy/x, deep/x]}}
+tiers: {free: {models: [claude]}}
+prices: {proxy/x: {input: 1, output: 2, cache_write: 1.25, cache_write_hour: 2}}
+",
+    );
+    let urls: Vec<_> = config.upstreams.iter().map(|account| account.base_url.as_str()).collect();
+    let expected = [
+        "https://api.anthropic.com/v1",
+        "http://127.0.0.1:9000/v1",
+        "http://127.0.0.1:9000/api/v1",
+    ];
+    assert_eq!(urls, expected);
+    assert!(config.upstreams.iter().all(|account| account.protocol == Protocol::Anthropic));
+    let disconnects = config.settings.providers.iter().map(|provider| provider.on_disconnect);
+    let (stops, unknown) = (OnDisconnect::Cancel, OnDisconnect::Unknown);
+    assert_eq!(disconnects.collect::<Vec<_>>(), [stops, unknown, unknown]);
+    let hour = config.settings.prices[0].1.cache_write_hour;
+    assert_eq!(hour, Some(MicroUsdPerMillion::new(2_000_000)));
 }
 
 #[test]

@@ -22,7 +22,12 @@ async fn listen() -> (TcpListener, SocketAddr) {
 }
 
 fn account(base_url: String) -> Account {
-    Account { name: "local".into(), base_url, api_key: Some("sk-secret".into()) }
+    Account {
+        name: "local".into(),
+        base_url,
+        protocol: Protocol::OpenAi,
+        api_key: Some("sk-secret".into()),
+    }
 }
 
 fn upstreams(addr: SocketAddr, timeouts: Timeouts) -> Upstreams {

@@ -1,4 +1,4 @@
-//! What a request asks of the provider: as much as an OpenAI server has to understand of it.
+//! What a request asks of the provider: as much as a server has to understand of it.
 //!
 //! It is read loosely on purpose, by another parser than the gateway's: where both understand a
 //! request differently, a test that compares their books shows it.
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tollgate_units::Tokens;
 
-use super::fault::{INVALID, error};
+use super::fault::{INVALID, anthropic_error, error};
 
 /// The paths that generate.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -18,8 +18,12 @@ pub enum Endpoint {
     ChatCompletions,
     /// `/v1/completions`
     Completions,
+    /// `/v1/messages/count_tokens`
+    CountTokens,
     /// `/v1/embeddings`
     Embeddings,
+    /// `/v1/messages`
+    Messages,
     /// `/v1/moderations`
     Moderations,
     /// `/v1/responses`
@@ -32,7 +36,9 @@ impl Endpoint {
         [
             Self::ChatCompletions,
             Self::Completions,
+            Self::CountTokens,
             Self::Embeddings,
+            Self::Messages,
             Self::Moderations,
             Self::Responses,
         ]
@@ -45,10 +51,17 @@ impl Endpoint {
         match self {
             Self::ChatCompletions => "/v1/chat/completions",
             Self::Completions => "/v1/completions",
+            Self::CountTokens => "/v1/messages/count_tokens",
             Self::Embeddings => "/v1/embeddings",
+            Self::Messages => "/v1/messages",
             Self::Moderations => "/v1/moderations",
             Self::Responses => "/v1/responses",
         }
+    }
+
+    /// Whether it speaks Anthropic's protocol.
+    pub(super) fn is_anthropic(self) -> bool {
+        matches!(self, Self::CountTokens | Self::Messages)
     }
 }
 
@@ -94,6 +107,7 @@ impl Asked {
         body: Bytes,
         number: u64,
     ) -> Result<Self, NotUnderstood> {
+        let refuse = |message: &str| refuse(endpoint, message);
         let fields: Fields = serde_json::from_slice(&body)
             .map_err(|mistake| refuse(&format!("We could not parse your JSON body: {mistake}")))?;
         let model = fields.model.clone();
@@ -101,6 +115,12 @@ impl Asked {
         let cap = fields.cap();
         if cap == Some(Tokens::ZERO) {
             return Err(refuse("Invalid value: integer below minimum value 1."));
+        }
+        if endpoint.is_anthropic() && !headers.contains_key("anthropic-version") {
+            return Err(refuse("anthropic-version: header is required"));
+        }
+        if endpoint == Endpoint::Messages && cap.is_none() {
+            return Err(refuse("max_tokens: Field required"));
         }
         let stream = fields.stream.unwrap_or(false);
         if fields.stream_options.is_some() && !stream {
@@ -119,7 +139,7 @@ impl Asked {
             stream,
             tools: fields.tool_names(),
             usage_asked: fields.stream_options.is_some_and(|options| options.include_usage),
-            user: fields.user,
+            user: fields.user.or(fields.metadata.and_then(|metadata| metadata.user_id)),
             wants_base64: fields.encoding_format.as_deref() == Some("base64"),
             body,
         })
@@ -138,6 +158,7 @@ struct Fields {
     max_completion_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
     max_tokens: Option<u64>,
+    metadata: Option<Metadata>,
     model: Option<String>,
     n: Option<u64>,
     prompt: Option<Value>,
@@ -151,6 +172,11 @@ struct Fields {
 struct StreamOptions {
     #[serde(default)]
     include_usage: bool,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    user_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -199,8 +225,12 @@ fn several(value: Option<&Value>) -> u64 {
     }
 }
 
-fn refuse(message: &str) -> NotUnderstood {
-    NotUnderstood(error(message, INVALID, None).to_string())
+fn refuse(endpoint: Endpoint, message: &str) -> NotUnderstood {
+    NotUnderstood(if endpoint.is_anthropic() {
+        anthropic_error(message, INVALID).to_string()
+    } else {
+        error(message, INVALID, None).to_string()
+    })
 }
 
 #[cfg(test)]

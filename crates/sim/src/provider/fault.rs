@@ -1,7 +1,7 @@
 //! What can go wrong at a provider, and what its refusals look like on the wire.
 //!
-//! The bodies are OpenAI's, organisation and project ids included, because a gateway has to take
-//! those out. Messages are shortened, never reworded, where a client or a gateway reads them.
+//! The bodies are the protocol's, organisation and project ids included, because a gateway has to
+//! take those out. Messages are shortened, never reworded, where a client or a gateway reads them.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -155,6 +155,46 @@ impl Rebuff {
         };
         error(&message, kind, code).to_string()
     }
+}
+
+impl Rebuff {
+    /// The status and body it is said with in Anthropic's protocol.
+    pub(super) fn in_anthropic(self, model: &str) -> (StatusCode, String) {
+        let kind = match self.status().as_u16() {
+            400 => INVALID,
+            401 => "authentication_error",
+            402 => "billing_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            503 | 529 => "overloaded_error",
+            _ => "api_error",
+        };
+        let status = if self == Self::Overloaded { 529 } else { self.status().as_u16() };
+        let mut body = match self {
+            Self::BadGateway => return (self.status(), HTML.into()),
+            Self::Overloaded => anthropic_error("Overloaded", kind),
+            Self::ModelNotFound => anthropic_error(&format!("model: {model}"), kind),
+            Self::ContextLength => {
+                anthropic_error("prompt is too long: 210000 tokens > 200000 maximum", kind)
+            }
+            Self::InvalidKey => anthropic_error("invalid x-api-key", kind),
+            Self::Oversize | Self::Quota | Self::RateLimit | Self::Status(_) => {
+                let message = format!("This request would exceed {ORGANISATION}'s rate limit.");
+                anthropic_error(&message, kind)
+            }
+        };
+        if self == Self::Quota {
+            body["error"]["details"] = json!({"error_code": "enforced_spend_limit_reached"});
+        }
+        (StatusCode::from_u16(status).unwrap_or(self.status()), body.to_string())
+    }
+}
+
+/// An error as Anthropic writes it.
+pub(super) fn anthropic_error(message: &str, kind: &str) -> Value {
+    json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_sim"})
 }
 
 /// An error as OpenAI writes it.

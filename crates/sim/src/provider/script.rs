@@ -37,6 +37,10 @@ pub struct Act {
     pub tokens: Tokens,
     /// How many tools it calls instead of answering in words, where the request has any.
     pub tool_calls: u64,
+    /// How much of the prompt it says was written to its cache for some minutes.
+    pub written_tokens: Tokens,
+    /// How much of it for an hour.
+    pub written_hour_tokens: Tokens,
 }
 
 impl Default for Act {
@@ -53,6 +57,8 @@ impl Default for Act {
             reasoning_tokens: Tokens::ZERO,
             tokens: Tokens::new(20),
             tool_calls: 0,
+            written_tokens: Tokens::ZERO,
+            written_hour_tokens: Tokens::ZERO,
         }
     }
 }

@@ -182,12 +182,13 @@ async fn act(house: &House, resets: &Arc<AtomicBool>, arrival: Arrival, asked: &
             return Err(Broken);
         }
         Some(Fault::Refused(rebuff)) => {
-            entry.ends(End::Refused(rebuff.status().as_u16()));
-            return Ok(refused(headers, rebuff, &asked.model));
+            let response = refused(headers, rebuff, asked);
+            entry.ends(End::Refused(response.status().as_u16()));
+            return Ok(response);
         }
         Some(Fault::ErrorEvent) if events.is_none() => {
             entry.ends(End::Refused(500));
-            return Ok(refused(headers, Rebuff::Status(500), &asked.model));
+            return Ok(refused(headers, Rebuff::Status(500), asked));
         }
         _ => {}
     }
@@ -243,24 +244,30 @@ fn take(house: &House, turn: &Turn, headers: &mut HeaderMap) -> Result<(), TooMu
 
 fn account_headers(asked: &Asked) -> HeaderMap {
     let mut headers = HeaderMap::new();
+    headers.insert("anthropic-organization-id", HeaderValue::from_static(ORGANISATION));
     headers.insert("openai-organization", HeaderValue::from_static(ORGANISATION));
     headers.insert("openai-processing-ms", HeaderValue::from_static("1"));
     headers.insert("openai-version", HeaderValue::from_static("2020-10-01"));
     headers.insert(SET_COOKIE, HeaderValue::from_static("__cf_bm=sim; path=/; HttpOnly"));
     if let Ok(id) = HeaderValue::from_str(&format!("req_sim{:06}", asked.number)) {
-        headers.insert("x-request-id", id);
+        let name = if asked.endpoint.is_anthropic() { "request-id" } else { "x-request-id" };
+        headers.insert(name, id);
     }
     headers
 }
 
-fn refused(mut headers: HeaderMap, rebuff: Rebuff, model: &str) -> Response<Answer> {
+fn refused(mut headers: HeaderMap, rebuff: Rebuff, asked: &Asked) -> Response<Answer> {
     if rebuff == Rebuff::RateLimit {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         headers.insert("retry-after-ms", HeaderValue::from_static("84"));
     }
-    let body = rebuff.body(model);
+    let (status, body) = if asked.endpoint.is_anthropic() {
+        rebuff.in_anthropic(&asked.model)
+    } else {
+        (rebuff.status(), rebuff.body(&asked.model))
+    };
     let is_html = rebuff == Rebuff::BadGateway;
-    let mut response = fixed(rebuff.status(), body);
+    let mut response = fixed(status, body);
     response.headers_mut().extend(headers);
     if is_html {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));

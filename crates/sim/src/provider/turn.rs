@@ -1,7 +1,7 @@
 //! One answer with everything decided: how many tokens, why they end, what usage says.
 //!
-//! The formats (`chat`, `completions`, `responses`, `lists`) only write it down, whole or as
-//! events; so a streamed answer and a whole one cannot disagree. Members come in alphabetical
+//! The formats (`chat`, `completions`, `responses`, `messages`, `lists`) only write it down, whole
+//! or as events; so a streamed answer and a whole one cannot disagree. Members come in alphabetical
 //! order where OpenAI has another: nobody may rely on either.
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use tollgate_units::Tokens;
 use super::asked::{Asked, Endpoint};
 use super::fault::Fault;
 use super::script::Act;
-use super::{chat, completions, lists, responses};
+use super::{chat, completions, lists, messages, responses};
 
 /// What is generated for one request.
 #[derive(Clone, Debug)]
@@ -33,6 +33,9 @@ pub(super) struct Turn {
     pub(super) usage: bool,
     pub(super) usage_in_stream: bool,
     pub(super) wants_base64: bool,
+    /// How much of the prompt was written to a cache, and how much of that for an hour.
+    pub(super) written: u64,
+    pub(super) written_hour: u64,
 }
 
 /// Why an answer ends.
@@ -81,7 +84,10 @@ impl Turn {
     pub(super) fn new(asked: &Asked, act: &Act, prompt: Tokens) -> Self {
         let calls = if asked.tools.is_empty() { 0 } else { act.tool_calls };
         let tools = asked.tools.iter().cycle().zip(0..calls).map(|(name, _)| name.clone());
-        let generates = !matches!(asked.endpoint, Endpoint::Embeddings | Endpoint::Moderations);
+        let generates = !matches!(
+            asked.endpoint,
+            Endpoint::CountTokens | Endpoint::Embeddings | Endpoint::Moderations
+        );
         let wanted = if generates { act.tokens.get() } else { 0 };
         let each = asked.cap.map_or(wanted, |cap| wanted.min(cap.get()));
         let finish = match (each < wanted, calls) {
@@ -89,9 +95,12 @@ impl Turn {
             (false, 0) => Finish::Stop,
             (false, _) => Finish::ToolCalls,
         };
+        let cached = act.cached_tokens.min(prompt);
+        let hour = act.written_hour_tokens;
+        let written = act.written_tokens.plus(hour).min(prompt.less(cached));
         Self {
             answers: asked.answers,
-            cached: act.cached_tokens.get().min(prompt.get()),
+            cached: cached.get(),
             each,
             endpoint: asked.endpoint,
             finish,
@@ -104,6 +113,8 @@ impl Turn {
             usage: act.fault != Some(Fault::NoUsage),
             usage_in_stream: asked.usage_asked && act.fault != Some(Fault::NoUsage),
             wants_base64: asked.wants_base64,
+            written: written.get(),
+            written_hour: hour.min(written).get(),
         }
     }
 
@@ -122,7 +133,9 @@ impl Turn {
         let body = match self.endpoint {
             Endpoint::ChatCompletions => chat::whole(self),
             Endpoint::Completions => completions::whole(self),
+            Endpoint::CountTokens => messages::count(self),
             Endpoint::Embeddings => lists::embeddings(self),
+            Endpoint::Messages => messages::whole(self),
             Endpoint::Moderations => lists::moderations(self),
             Endpoint::Responses => responses::whole(self),
         };
@@ -134,7 +147,8 @@ impl Turn {
         match self.endpoint {
             Endpoint::ChatCompletions => Some(chat::events(self)),
             Endpoint::Completions => Some(completions::events(self)),
-            Endpoint::Embeddings | Endpoint::Moderations => None,
+            Endpoint::CountTokens | Endpoint::Embeddings | Endpoint::Moderations => None,
+            Endpoint::Messages => Some(messages::events(self)),
             Endpoint::Responses => Some(responses::events(self)),
         }
     }
@@ -142,6 +156,7 @@ impl Turn {
     /// The event that says that something went wrong.
     pub(super) fn error_event(&self) -> Event {
         match self.endpoint {
+            Endpoint::Messages => messages::error_event(),
             Endpoint::Responses => responses::error_event(),
             _ => Event::new(format!(
                 "data: {}\n\n",

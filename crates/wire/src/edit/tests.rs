@@ -277,3 +277,91 @@ fn all_edits_at_once() {
     let expected = chat(r#","stream":true"#).replace("\"m\"", "\"x\"").replacen("{ ", inserted, 1);
     assert_eq!(after, expected);
 }
+
+fn message(more: &str) -> String {
+    format!(r#"{{"model":"m","max_tokens":5000,"messages":[{{"role":"user"}}]{more}}}"#)
+}
+
+#[test]
+fn anthropics_tools_and_servers_go_with_the_choice_of_them() {
+    let body = |tools: &str, rest: &str| message(&format!(r#","tools":[{tools}]{rest}"#));
+    let (find, search) =
+        (r#"{"name":"find"}"#, r#"{"type":"web_search_20250305","name":"web_search"}"#);
+    let both = format!("{find},{search}");
+    let choice = r#","tool_choice":{"type":"tool","name":"web_search"}"#;
+    let servers = r#","mcp_servers":[{"type":"url","name":"a"}]"#;
+    let edit = |drop_tools: &[usize], body: &str| {
+        let edits = Edits { drop_tools: drop_tools.to_vec(), ..Edits::default() };
+        edited(Endpoint::Messages, body, &edits)
+    };
+    assert_eq!(edit(&[1], &body(&both, choice)), body(find, ""));
+    assert_eq!(edit(&[0], &body(&both, choice)), body(search, choice));
+    assert_eq!(edit(&[0, 1, 2], &body(&both, &format!("{choice}{servers}"))), message(""));
+    assert_eq!(edit(&[2], &body(&both, servers)), body(&both, ""));
+}
+
+#[test]
+fn without_tools_the_choice_is_none_whatever_it_was() {
+    let edits = Edits { no_tools: true, ..Edits::default() };
+    let f = function("f");
+    let chat_with = |more: &str| chat(&format!(r#","tools":[{f}]{more}"#));
+    let after = edited(Endpoint::ChatCompletions, &chat_with(""), &edits);
+    assert_eq!(after, chat_with("").replacen('{', r#"{"tool_choice":"none","#, 1));
+    for choice in [r#""required""#, "null", r#"{"type":"function","function":{"name":"f"}}"#] {
+        let before = chat_with(&format!(r#","tool_choice":{choice}"#));
+        let after = edited(Endpoint::ChatCompletions, &before, &edits);
+        assert_eq!(after, chat_with(r#","tool_choice":"none""#));
+    }
+    let legacy = chat(r#","functions":[{"name":"f"}],"function_call":{"name":"f"}"#);
+    let after = edited(Endpoint::ChatCompletions, &legacy, &edits);
+    assert_eq!(after, chat(r#","functions":[{"name":"f"}],"function_call":"none""#));
+    let message_with = |more: &str| message(&format!(r#","tools":[{{"name":"f"}}]{more}"#));
+    let after =
+        edited(Endpoint::Messages, &message_with(r#","tool_choice":{"type":"any"}"#), &edits);
+    assert_eq!(after, message_with(r#","tool_choice":{"type":"none"}"#));
+    let after = edited(Endpoint::Messages, &message_with(""), &edits);
+    assert_eq!(after, message_with("").replacen('{', r#"{"tool_choice":{"type":"none"},"#, 1));
+    let responses = r#"{"model":"m","input":"x","tools":[{"type":"web_search"}]}"#;
+    let after = edited(Endpoint::Responses, responses, &edits);
+    assert_eq!(after, responses.replacen('{', r#"{"tool_choice":"none","#, 1));
+}
+
+#[test]
+fn what_no_choice_keeps_from_being_used_goes() {
+    let edits = Edits { no_tools: true, ..Edits::default() };
+    let searching = chat(r#","web_search_options":{}"#);
+    assert_eq!(edited(Endpoint::ChatCompletions, &searching, &edits), chat(""));
+    let served = message(r#","mcp_servers":[{"name":"a"}]"#);
+    assert_eq!(edited(Endpoint::Messages, &served, &edits), message(""));
+    for plain in [chat(""), chat(r#","tool_choice":"auto""#)] {
+        assert_eq!(edited(Endpoint::ChatCompletions, &plain, &edits), plain);
+    }
+    let both = Edits { no_tools: true, drop_tools: vec![0], ..Edits::default() };
+    let two =
+        message(r#","tools":[{"name":"f"},{"name":"g"}],"tool_choice":{"type":"tool","name":"f"}"#);
+    let one = message(r#","tools":[{"name":"g"}],"tool_choice":{"type":"none"}"#);
+    assert_eq!(edited(Endpoint::Messages, &two, &both), one);
+}
+
+#[test]
+fn a_budget_for_thinking_stays_below_the_cap() {
+    let body = |cap: u64, thinking: &str| {
+        message(&format!(r#","thinking":{thinking}"#)).replace(":5000", &format!(":{cap}"))
+    };
+    let budget = |tokens: u64| format!(r#"{{"type":"enabled","budget_tokens":{tokens}}}"#);
+    let table = [
+        (4000, budget(3999), budget(3000)),
+        (3000, budget(2999), budget(3000)),
+        (1000, r#"{"type":"disabled"}"#.to_owned(), budget(3000)),
+        (5000, budget(3000), budget(3000)),
+    ];
+    for (at_most, after, before) in table {
+        let expected = body(at_most, if at_most == 4000 { &before } else { &after });
+        let after = edited(
+            Endpoint::Messages,
+            &body(5000, &before),
+            &cap(at_most, Some(CapField::MaxTokens)),
+        );
+        assert_eq!(after, expected, "{at_most}");
+    }
+}

@@ -38,6 +38,8 @@ fn an_exhausted_account_is_the_operators_business_and_a_rate_limit_is_not() {
         r#"{"error":{"code":"project_spend_limit_exceeded"}}"#,
         r#"{"error":{"code":"organization_usage_limit_exceeded"}}"#,
         r#"[{"error":{"code":"insufficient_quota"}}]"#,
+        r#"{"type":"error","error":{"type":"rate_limit_error","message":"m",
+            "details":{"error_code":"enforced_spend_limit_reached"}}}"#,
     ];
     for body in exhausted {
         assert_eq!(judged(429, &[], body), Judgement::OperatorFault, "{body}");
@@ -55,6 +57,9 @@ fn an_exhausted_account_is_the_operators_business_and_a_rate_limit_is_not() {
     }
     let hard = r#"{"error":{"code":"billing_hard_limit_reached"}}"#;
     assert_eq!(judged(400, &[], hard), Judgement::OperatorFault);
+    let own = r#"{"type":"error","error":{"type":"invalid_request_error",
+        "message":"You have reached your specified API usage limits. You will regain access on …"}}"#;
+    assert_eq!(judged(400, &[], own), Judgement::OperatorFault);
 }
 
 #[test]

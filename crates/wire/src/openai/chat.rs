@@ -1,8 +1,8 @@
 //! Chat completions: the messages.
 
-use super::draft::Draft;
-use super::field::{self, items, members};
-use super::{image_part, stored};
+use super::image_part;
+use crate::read::field::{self, items, members};
+use crate::read::{Draft, stored};
 use crate::walk::{Kind, Path, Value};
 use crate::{Extra, Malformed};
 

@@ -1,8 +1,8 @@
 //! Completions: one prompt or many, as text or as token ids. Embeddings take the same shapes.
 
-use super::draft::Draft;
-use super::field::{digits, items};
 use crate::Malformed;
+use crate::read::Draft;
+use crate::read::field::{digits, items};
 use crate::walk::{Kind, Path, Value};
 
 /// `prompt`

@@ -1,8 +1,8 @@
 //! Embeddings: many inputs, no output.
 
 use super::completions::prompts;
-use super::draft::Draft;
 use crate::Malformed;
+use crate::read::Draft;
 use crate::walk::{Path, Value};
 
 /// `input`

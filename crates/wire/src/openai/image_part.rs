@@ -1,7 +1,7 @@
 //! Images in a prompt, as chat, responses and moderations carry them.
 
-use super::draft::Draft;
-use super::field::{self, members};
+use crate::read::Draft;
+use crate::read::field::{self, members};
 use crate::walk::{Kind, Path, Value};
 use crate::{Detail, Image, Malformed, image};
 

@@ -1,9 +1,9 @@
 //! Moderations: texts and images to be judged; no output, no price, no usage.
 
-use super::draft::Draft;
-use super::field::{self, items, members};
 use super::image_part;
 use crate::Malformed;
+use crate::read::Draft;
+use crate::read::field::{self, items, members};
 use crate::walk::{Kind, Path, Value};
 
 const EXPECTED: &str = "a string, a list of strings, or a list of parts; not empty";

@@ -1,9 +1,9 @@
 //! Responses: input items. Whatever refers to something stored at the account is refused.
 
-use super::draft::Draft;
-use super::field::{self, items, members};
+use super::image_part;
 use super::tools::{self, Form};
-use super::{image_part, stored};
+use crate::read::field::{self, items, members};
+use crate::read::{Draft, stored};
 use crate::walk::{Kind, Path, Value};
 use crate::{Detail, Extra, Malformed, ToolList};
 

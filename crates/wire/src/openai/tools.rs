@@ -4,11 +4,11 @@
 //! as good as the list it is held against. Hosted tools cost more than tokens and bring tokens that
 //! the body does not show; those that reach into stored state are refused.
 
-use super::draft::Draft;
-use super::field::{self, items, members};
-use super::{other, stored};
+use super::other;
+use crate::read::field::{self, items, members};
+use crate::read::{Draft, shape, stored};
 use crate::walk::{Kind, Path, Value};
-use crate::{Extra, FunctionShape, Malformed, Place, PropertyShape, Tool, ToolList};
+use crate::{Endpoint, Extra, FunctionShape, Malformed, Tool, ToolList};
 
 /// How a list writes its tools.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -33,7 +33,7 @@ pub(super) fn field(
     }
     match key {
         "tools" => {
-            let nested = draft.endpoint == super::Endpoint::ChatCompletions;
+            let nested = draft.endpoint == Endpoint::ChatCompletions;
             let form = if nested { Form::Nested } else { Form::Flat };
             return list(draft, (ToolList::Tools, form), value, path);
         }
@@ -137,7 +137,7 @@ fn tool(
     let fields = Fields::of(value, path)?;
     let kind = match (form, list) {
         (Form::Listed, ToolList::Functions) => "function".into(),
-        (Form::Listed, ToolList::Field | ToolList::Tools) => "mcp".into(),
+        (Form::Listed, ToolList::Field | ToolList::Servers | ToolList::Tools) => "mcp".into(),
         (Form::Flat | Form::Nested, _) => field::name(fields.kind, (value, path), "type")?,
     };
     let note = |draft: &mut Draft, name: Option<String>| {
@@ -205,47 +205,8 @@ fn described(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<Str
     }
     shape.opaque.extend(fields.format.map(Value::place));
     if let Some(schema) = fields.schema {
-        parameters(&mut shape, schema);
+        shape::parameters(&mut shape, schema);
     }
     draft.prompt.add_function(shape);
     Ok(name)
-}
-
-/// The schema of a function's parameters. Its keys are the caller's own: any spelling is right.
-fn parameters(shape: &mut FunctionShape, schema: Value<'_>) {
-    if schema.kind() != Kind::Object {
-        shape.opaque.push(schema.place());
-        return;
-    }
-    for member in schema.members() {
-        let value = member.value;
-        match (member.key.text().as_ref(), value.kind()) {
-            ("properties", Kind::Object) => {
-                for each in value.members() {
-                    property(shape, each.key.place(), each.value);
-                }
-            }
-            ("required", Kind::Array)
-            | ("type", Kind::String)
-            | (_, Kind::Bool(_) | Kind::Null | Kind::Number) => {}
-            _ => shape.opaque.push(value.place()),
-        }
-    }
-}
-
-fn property(shape: &mut FunctionShape, name: Place, schema: Value<'_>) {
-    let mut property = PropertyShape { texts: vec![name], enum_items: Vec::new() };
-    if schema.kind() != Kind::Object {
-        shape.opaque.push(schema.place());
-    }
-    for member in schema.members() {
-        let value = member.value;
-        match (member.key.text().as_ref(), value.kind()) {
-            ("description" | "type", Kind::String) => property.texts.push(value.place()),
-            ("enum", Kind::Array) => property.enum_items.extend(value.items().map(Value::place)),
-            (_, Kind::Bool(_) | Kind::Null | Kind::Number) => {}
-            _ => shape.opaque.push(value.place()),
-        }
-    }
-    shape.properties.push(property);
 }

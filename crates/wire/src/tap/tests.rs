@@ -242,3 +242,41 @@ fn finishing_twice_sends_nothing_twice() {
     assert_eq!(out, ["data: cut"]);
     assert_eq!(tap.tally().events, 1);
 }
+
+const START: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":5,\"cache_read_input_tokens\":3,\"output_tokens\":1}}}\n\n";
+const HELLO: &str = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\n";
+
+#[test]
+fn a_message_that_breaks_off_knows_its_input_and_what_was_said() {
+    let (_, mut tally) = run(Endpoint::Messages, false, &[START.as_bytes(), HELLO.as_bytes()]);
+    assert_eq!(tally.usage, None, "the first event has a placeholder for the output");
+    assert_eq!(
+        tally.begun().map(|usage| (usage.input.get(), usage.cached_input.get())),
+        Some((8, 3))
+    );
+    assert_eq!(tally.take_text(), "Hello");
+}
+
+#[test]
+fn the_last_word_of_each_count_of_a_message_is_taken() {
+    let delta = |usage: &str| format!("data: {{\"type\":\"message_delta\",\"usage\":{usage}}}\n\n");
+    let first = delta("{\"output_tokens\":4}");
+    // A compatible server that corrects its input at the end.
+    let last = delta("{\"input_tokens\":2,\"cache_read_input_tokens\":30,\"output_tokens\":9}");
+    let (_, tally) =
+        run(Endpoint::Messages, false, &[START.as_bytes(), first.as_bytes(), last.as_bytes()]);
+    assert_eq!(counts(&tally), Some((32, 9)));
+    assert!(!tally.done);
+}
+
+#[test]
+fn the_tools_a_stream_calls_are_counted_as_they_come() {
+    let call = "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"find\",\"arguments\":\"{\"}}]}}]}\n\n";
+    let (_, tally) = run(CHAT, true, &[WORD.as_bytes(), call.as_bytes()]);
+    assert_eq!(tally.tool_calls().count, 1);
+    let recorded: &[u8] = include_bytes!("../../tests/data/anthropic_tool_use.sse");
+    let (_, tally) = run(Endpoint::Messages, false, &[recorded]);
+    let whole =
+        br#"{"content":[{"type":"tool_use","name":"get_weather","input":{"city":"Paris"}}]}"#;
+    assert_eq!(tally.tool_calls(), crate::tool_calls_of(Endpoint::Messages, whole));
+}

@@ -58,3 +58,10 @@ fn all_text_of_a_stream_is_found_and_sound_is_not_text() {
         assert_eq!(text, expected, "{event}");
     }
 }
+
+#[test]
+fn a_message_is_its_texts_thoughts_and_calls() {
+    let body = br#"{"content":[{"type":"thinking","thinking":"hm","signature":"s"},
+        {"type":"text","text":"yes"},{"type":"tool_use","name":"f","input":{"a":1}}]}"#;
+    assert_eq!(answer_text(Endpoint::Messages, body), "hmyesf{\"a\":1}");
+}

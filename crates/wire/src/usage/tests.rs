@@ -77,3 +77,31 @@ fn the_tier_that_served_comes_along_and_groq_hides_its_usage() {
     assert_eq!(usage.service_tier.as_deref(), Some("priority"));
     assert_eq!(usage.input, Tokens::new(2));
 }
+
+#[test]
+fn anthropics_input_leaves_out_the_cache_and_ours_does_not() {
+    let table = [
+        (r#"{"input_tokens":12,"output_tokens":3}"#, [12, 0, 0, 3, 0], 0),
+        (
+            r#"{"input_tokens":10,"cache_read_input_tokens":40,"cache_creation_input_tokens":30,
+                "cache_creation":{"ephemeral_5m_input_tokens":10,"ephemeral_1h_input_tokens":20},
+                "output_tokens":7,"output_tokens_details":{"thinking_tokens":5}}"#,
+            [80, 40, 30, 7, 5],
+            20,
+        ),
+        // Parts without their sum, and null for nothing.
+        (
+            r#"{"input_tokens":1,"cache_read_input_tokens":null,
+                "cache_creation":{"ephemeral_1h_input_tokens":20},"output_tokens":7}"#,
+            [21, 0, 20, 7, 0],
+            20,
+        ),
+    ];
+    for (counts, expected, hour) in table {
+        let body = format!(r#"{{"type":"message","usage":{counts}}}"#);
+        let usage = usage_of(Endpoint::Messages, body.as_bytes()).unwrap();
+        assert_eq!((tokens(&usage), usage.cache_write_hour.get()), (expected, hour), "{counts}");
+    }
+    assert_eq!(usage_of(Endpoint::Messages, br#"{"usage":{}}"#), None);
+    assert_eq!(usage_of(Endpoint::CountTokens, br#"{"input_tokens":9}"#), None);
+}

@@ -1,6 +1,8 @@
-use serde_json::json;
+use serde_json::{Value, json};
+use tollgate_units::Span;
 
 use super::*;
+use crate::Limited;
 
 fn notice(kind: NoticeKind) -> Notice {
     Notice {
@@ -60,7 +62,7 @@ const KINDS: &[(NoticeKind, u16, &str, &str)] = &[
 #[test]
 fn every_kind_of_notice_has_its_status_code_and_type() {
     for &(kind, status, code, error_type) in KINDS {
-        let reply = openai_reply(&notice(kind));
+        let reply = super::reply(&notice(kind));
         let body = format!(
             "{{\"error\":{{\"message\":\"What happened.\",\"type\":\"{error_type}\",\"param\":null,\
              \"code\":\"{code}\",\"tollgate\":{{\"source\":\"gateway\",\"request_id\":\"req-1\"}}}}}}"
@@ -79,7 +81,7 @@ fn a_limit_is_told_in_full() {
     let mut notice = notice(NoticeKind::LimitExceeded);
     notice.message = "Limit \"60 requests per minute per user\" is used up.".to_owned();
     notice.limited = Some(limited(Some(11_640), Some(12_001)));
-    let reply = openai_reply(&notice);
+    let reply = super::reply(&notice);
     let expected = concat!(
         r#"{"error":{"message":"Limit \"60 requests per minute per user\" is used up.","#,
         r#""type":"requests","param":null,"code":"rate_limit_exceeded","#,
@@ -108,7 +110,7 @@ fn a_shared_limit_keeps_its_amounts_to_itself() {
         ..limited(None, None)
     };
     notice.limited = Some(secret);
-    let body = String::from_utf8(openai_reply(&notice).body.to_vec()).unwrap();
+    let body = String::from_utf8(super::reply(&notice).body.to_vec()).unwrap();
     let expected = r#""subject":null,"unit":"requests","amount":null,"used":null,"held":null,"#;
     assert!(body.contains(expected), "{body}");
     assert!(body.contains(r#""requested":"$0.15","retry_after_ms":null,"#), "{body}");
@@ -118,7 +120,7 @@ fn a_shared_limit_keeps_its_amounts_to_itself() {
 fn limits_about_tokens_say_so_in_their_type() {
     let mut notice = notice(NoticeKind::LimitExceeded);
     notice.limited = Some(Limited { about_tokens: true, ..limited(Some(1), Some(1)) });
-    let body: Value = serde_json::from_slice(&openai_reply(&notice).body).unwrap();
+    let body: Value = serde_json::from_slice(&super::reply(&notice).body).unwrap();
     assert_eq!(body["error"]["type"], "tokens");
 }
 
@@ -140,16 +142,16 @@ fn clients_are_told_when_to_come_back_and_when_not_to() {
         for kind in [NoticeKind::LimitExceeded, NoticeKind::LimitSpent] {
             let mut by_limit = notice(kind);
             by_limit.limited = Some(limited(*wait, *wait));
-            assert_eq!(&headers(&openai_reply(&by_limit))[1..], *expected, "{kind:?} {wait:?}");
+            assert_eq!(&headers(&super::reply(&by_limit))[1..], *expected, "{kind:?} {wait:?}");
         }
         for kind in [NoticeKind::Overloaded, NoticeKind::UpstreamUnavailable] {
             let mut by_provider = notice(kind);
             by_provider.retry_after = wait.map(Span::from_millis);
-            assert_eq!(&headers(&openai_reply(&by_provider))[1..], *expected, "{kind:?} {wait:?}");
+            assert_eq!(&headers(&super::reply(&by_provider))[1..], *expected, "{kind:?} {wait:?}");
         }
         let mut other = notice(NoticeKind::UpstreamTimeout);
         other.retry_after = wait.map(Span::from_millis);
-        assert_eq!(headers(&openai_reply(&other)).len(), 1);
+        assert_eq!(headers(&super::reply(&other)).len(), 1);
     }
 }
 
@@ -158,7 +160,7 @@ fn what_a_caller_wrote_comes_back_as_text_and_never_as_a_header() {
     let mut notice = notice(NoticeKind::InvalidRequest);
     notice.message = "`a\r\nset-cookie: x` is \"no\"".to_owned();
     notice.param = Some("a\r\nset-cookie: x".to_owned());
-    let reply = openai_reply(&notice);
+    let reply = super::reply(&notice);
     assert_eq!(headers(&reply), [("content-type", "application/json")]);
     let body: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!(body["error"]["param"], "a\r\nset-cookie: x");

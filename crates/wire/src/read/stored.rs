@@ -17,7 +17,7 @@ const FOREIGN_CAP: &str = "it is the output cap of another endpoint; use this on
 const MODELS: &str = "a request is served by the model it names";
 
 /// Refuses a field of the top level, unless it is `null`.
-pub(super) fn refuse_field(
+pub(crate) fn refuse_field(
     endpoint: Endpoint,
     key: &str,
     value: Value<'_>,
@@ -45,12 +45,12 @@ pub(super) fn refuse_field(
 }
 
 /// Refuses an id of something stored, unless it is `null`.
-pub(super) fn refuse_id(value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+pub(crate) fn refuse_id(value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     refuse(value, path, STORED)
 }
 
 /// Refuses a field that is such an id, or has one anywhere in it.
-pub(super) fn refuse_at(key: &str, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+pub(crate) fn refuse_at(key: &str, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     if IDS.contains(&key) && key != "container" {
         return refuse_id(value, path);
     }
@@ -58,7 +58,7 @@ pub(super) fn refuse_at(key: &str, value: Value<'_>, path: &Path<'_>) -> Result<
 }
 
 /// Refuses a value that has such an id anywhere in it.
-pub(super) fn refuse_within(value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+pub(crate) fn refuse_within(value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     let found = value.find_within(IDS, |name, value| match name {
         // A code interpreter brings its own container as an object, and somebody's as an id.
         "container" => value.kind() == Kind::String,

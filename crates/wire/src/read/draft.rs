@@ -3,13 +3,15 @@
 use tollgate_units::Tokens;
 
 use super::field::{self, members};
-use super::{Endpoint, Seams, StreamOptions};
+use super::{Seams, StreamOptions, Thinking};
 use crate::walk::{Kind, Path, Value};
-use crate::{Ask, Cap, CapField, Extra, Malformed, Place, Prompt, Tool};
+use crate::{
+    Ask, Cap, CapField, Endpoint, Extra, Malformed, Place, Prompt, Protocol, Tool, anthropic,
+};
 
 /// What is known of a request so far.
-pub(super) struct Draft {
-    pub(super) endpoint: Endpoint,
+pub(crate) struct Draft {
+    pub(crate) endpoint: Endpoint,
     model: Option<(String, Place)>,
     stream: bool,
     usage_asked: bool,
@@ -18,16 +20,16 @@ pub(super) struct Draft {
     user: Option<String>,
     seams: Seams,
     /// How many prompts are answered.
-    pub(super) prompts: u64,
+    pub(crate) prompts: u64,
     /// Whether the field that carries the input was there.
-    pub(super) has_input: bool,
-    pub(super) tools: Vec<Tool>,
-    pub(super) prompt: Prompt,
+    pub(crate) has_input: bool,
+    pub(crate) tools: Vec<Tool>,
+    pub(crate) prompt: Prompt,
     extras: Vec<Extra>,
 }
 
 impl Draft {
-    pub(super) fn new(endpoint: Endpoint, root: Value<'_>) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, root: Value<'_>) -> Self {
         let first = root.place().start.saturating_add(1);
         Self {
             endpoint,
@@ -37,7 +39,7 @@ impl Draft {
             answers: 1,
             caps: Vec::new(),
             user: None,
-            seams: Seams { first, stream_options: StreamOptions::Absent },
+            seams: Seams { first, stream_options: StreamOptions::Absent, thinking: None },
             prompts: 1,
             has_input: false,
             tools: Vec::new(),
@@ -46,7 +48,7 @@ impl Draft {
         }
     }
 
-    pub(super) fn finish(self, root: Value<'_>) -> Result<Ask, Malformed> {
+    pub(crate) fn finish(self, root: Value<'_>) -> Result<Ask, Malformed> {
         let input = self.endpoint.input();
         if !self.has_input {
             return Err(Malformed::missing(root, &Path::ROOT, input, "the input"));
@@ -56,18 +58,26 @@ impl Draft {
             .or_else(|| self.endpoint.default_model())
             .ok_or_else(|| Malformed::missing(root, &Path::ROOT, "model", "the name of a model"))?;
         let generates = self.endpoint.generates();
+        let for_an_hour = self.endpoint.protocol() == Protocol::Anthropic
+            && anthropic::is_cached_for_an_hour(root);
+        let cap = least(&self.caps).or_else(|| self.endpoint.default_cap());
+        if cap.is_none() && self.endpoint.needs_cap() {
+            let expected = "how many tokens the answer may have";
+            return Err(Malformed::missing(root, &Path::ROOT, "max_tokens", expected));
+        }
         Ok(Ask {
             endpoint: self.endpoint,
             model,
             model_place,
             stream: self.stream && generates,
             answers: if generates { self.answers.saturating_mul(self.prompts) } else { 1 },
-            cap: least(&self.caps).or_else(|| self.endpoint.default_cap()),
+            cap,
             caps: self.caps,
             usage_asked: self.usage_asked,
             tools: self.tools,
             prompt: self.prompt,
             extras: self.extras,
+            cached_for_an_hour: for_an_hour,
             user: self.user,
             session: None,
             seams: self.seams,
@@ -75,7 +85,7 @@ impl Draft {
     }
 
     /// `model`
-    pub(super) fn model(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    pub(crate) fn model(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
         let null = value.is_null();
         self.model = match self.endpoint.default_model() {
             Some((name, _)) if null => Some((name, value.place())),
@@ -88,13 +98,13 @@ impl Draft {
     }
 
     /// `stream`
-    pub(super) fn stream(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    pub(crate) fn stream(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
         self.stream = field::flag(value, path)?;
         Ok(())
     }
 
     /// `stream_options`
-    pub(super) fn stream_options(
+    pub(crate) fn stream_options(
         &mut self,
         value: Value<'_>,
         path: &Path<'_>,
@@ -122,28 +132,31 @@ impl Draft {
     }
 
     /// `user`
-    pub(super) fn user(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    pub(crate) fn user(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
         self.user = field::string(value, path)?.map(std::borrow::Cow::into_owned);
         Ok(())
     }
 
     /// `service_tier`
-    pub(super) fn tier(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
-        match field::string(value, path)?.as_deref() {
-            None | Some("auto" | "default") => {}
-            Some(tier) => self.add_extra(Extra::ServiceTier(tier.to_owned())),
+    pub(crate) fn tier(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+        let protocol = self.endpoint.protocol();
+        match (field::string(value, path)?.as_deref(), protocol) {
+            (None | Some("auto"), _)
+            | (Some("default"), Protocol::OpenAi)
+            | (Some("standard_only"), Protocol::Anthropic) => {}
+            (Some(tier), _) => self.add_extra(Extra::ServiceTier(tier.to_owned())),
         }
         Ok(())
     }
 
     /// `n` and `best_of`: the larger one decides.
-    pub(super) fn answers(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    pub(crate) fn answers(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
         self.answers = self.answers.max(field::whole(value, path)?.unwrap_or(1));
         Ok(())
     }
 
     /// A field that caps the output.
-    pub(super) fn cap(
+    pub(crate) fn cap(
         &mut self,
         cap: CapField,
         value: Value<'_>,
@@ -154,8 +167,15 @@ impl Draft {
         Ok(())
     }
 
+    /// Tokens of the output that are for thinking: `budget` within `thinking`.
+    pub(crate) fn thinks(&mut self, thinking: Value<'_>, budget: Value<'_>) {
+        let tokens = field::digits(budget.raw()).map(Tokens::new).unwrap_or_default();
+        let (place, whole) = (budget.place(), thinking.place());
+        self.seams.thinking = Some(Thinking { tokens, place, whole });
+    }
+
     /// `modalities`
-    pub(super) fn modalities(
+    pub(crate) fn modalities(
         &mut self,
         value: Value<'_>,
         path: &Path<'_>,
@@ -174,7 +194,7 @@ impl Draft {
     }
 
     /// A string of the prompt, or `null`.
-    pub(super) fn counted(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    pub(crate) fn counted(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
         match value.kind() {
             Kind::String => self.prompt.add_text(value.place()),
             Kind::Null => {}
@@ -184,7 +204,7 @@ impl Draft {
     }
 
     /// Something that is not understood but may reach the model. Bare numbers and flags do not.
-    pub(super) fn unknown(&mut self, value: Value<'_>) {
+    pub(crate) fn unknown(&mut self, value: Value<'_>) {
         if !matches!(value.kind(), Kind::Array | Kind::Object | Kind::String) {
             return;
         }
@@ -199,12 +219,12 @@ impl Draft {
     }
 
     /// The base64 of a file.
-    pub(super) fn file(&mut self, value: Value<'_>) {
+    pub(crate) fn file(&mut self, value: Value<'_>) {
         self.attachment(value, BYTES_A_FILE_TOKEN);
     }
 
     /// The base64 of a sound, or the object that holds it.
-    pub(super) fn sound(&mut self, value: Value<'_>) {
+    pub(crate) fn sound(&mut self, value: Value<'_>) {
         self.attachment(value, BYTES_A_SOUND_TOKEN);
     }
 
@@ -216,14 +236,14 @@ impl Draft {
 
     /// Notes an extra. One is enough to refuse a request by, and a few to say why, so a body full
     /// of them costs no more than its length.
-    pub(super) fn add_extra(&mut self, extra: Extra) {
+    pub(crate) fn add_extra(&mut self, extra: Extra) {
         if self.extras.len() < EXTRAS_MAX && !self.extras.contains(&extra) {
             self.extras.push(extra);
         }
     }
 
     /// Notes a tool.
-    pub(super) fn add_tool(
+    pub(crate) fn add_tool(
         &mut self,
         tool: Tool,
         list: Value<'_>,
@@ -243,7 +263,16 @@ const EXTRAS_MAX: usize = 8;
 const TOOLS_MAX: usize = 1024;
 
 /// The fields that carry pictures, sound and files, in one API or another.
-const CARRIERS: &[&str] = &["b64_json", "data", "file_data", "image_url", "result", "url"];
+const CARRIERS: &[&str] = &[
+    "b64_json",
+    "data",
+    "encrypted_content",
+    "encrypted_stdout",
+    "file_data",
+    "image_url",
+    "result",
+    "url",
+];
 
 /// A string that is longer than words are and has only what base64 (or a data URL) has.
 fn is_base64(value: Value<'_>) -> bool {

@@ -9,11 +9,11 @@ use crate::Malformed;
 use crate::walk::{Kind, Path, Value};
 
 /// The largest number that every JSON parser reads alike.
-pub(super) const WHOLE_MAX: u64 = 1 << 53;
+pub(crate) const WHOLE_MAX: u64 = 1 << 53;
 
 /// Hands each member of an object to `each`. A key that differs from one of `known` only in its
 /// case is refused: some servers take it for the known one.
-pub(super) fn members<'b>(
+pub(crate) fn members<'b>(
     value: Value<'b>,
     path: &Path<'_>,
     (known, expected): (&[&str], &str),
@@ -34,7 +34,7 @@ pub(super) fn members<'b>(
 }
 
 /// Hands each item of an array to `each`, and says how many there were.
-pub(super) fn items<'b>(
+pub(crate) fn items<'b>(
     value: Value<'b>,
     path: &Path<'_>,
     expected: &str,
@@ -52,7 +52,7 @@ pub(super) fn items<'b>(
 }
 
 /// A string, or nothing for `null`.
-pub(super) fn string<'b>(
+pub(crate) fn string<'b>(
     value: Value<'b>,
     path: &Path<'_>,
 ) -> Result<Option<Cow<'b, str>>, Malformed> {
@@ -64,7 +64,7 @@ pub(super) fn string<'b>(
 }
 
 /// A string that has to be there and to say something.
-pub(super) fn name<'b>(
+pub(crate) fn name<'b>(
     value: Option<Value<'b>>,
     (owner, path): (Value<'b>, &Path<'_>),
     key: &str,
@@ -80,7 +80,7 @@ pub(super) fn name<'b>(
 }
 
 /// A truth value; `null` is false.
-pub(super) fn flag(value: Value<'_>, path: &Path<'_>) -> Result<bool, Malformed> {
+pub(crate) fn flag(value: Value<'_>, path: &Path<'_>) -> Result<bool, Malformed> {
     match value.kind() {
         Kind::Bool(flag) => Ok(flag),
         Kind::Null => Ok(false),
@@ -89,7 +89,7 @@ pub(super) fn flag(value: Value<'_>, path: &Path<'_>) -> Result<bool, Malformed>
 }
 
 /// A whole number from 1 to 2⁵³, or nothing for `null`.
-pub(super) fn whole(value: Value<'_>, path: &Path<'_>) -> Result<Option<u64>, Malformed> {
+pub(crate) fn whole(value: Value<'_>, path: &Path<'_>) -> Result<Option<u64>, Malformed> {
     match value.kind() {
         Kind::Null => Ok(None),
         Kind::Number => match digits(value.raw()) {
@@ -103,7 +103,7 @@ pub(super) fn whole(value: Value<'_>, path: &Path<'_>) -> Result<Option<u64>, Ma
 const WHOLE: &str = "a whole number from 1 to 9007199254740992, in plain digits";
 
 /// A number in plain digits, up to 2⁵³.
-pub(super) fn digits(raw: &[u8]) -> Option<u64> {
+pub(crate) fn digits(raw: &[u8]) -> Option<u64> {
     let plain = !raw.is_empty() && raw.iter().all(u8::is_ascii_digit);
     let number: u64 = std::str::from_utf8(raw).ok().filter(|_| plain)?.parse().ok()?;
     (number <= WHOLE_MAX).then_some(number)

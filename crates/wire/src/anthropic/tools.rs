@@ -1,0 +1,156 @@
+//! Tools: the caller's own, those that Anthropic defines and the caller runs, those that Anthropic
+//! runs, and servers of tools.
+//!
+//! Every one is reported, because an allowlist is only as good as the list it is held against. A
+//! defined tool is known by its kind without the date of its version (`web_search_20250305` is
+//! `web_search`), so that a newer version is not a way around the list.
+
+use crate::read::field::{self, items, members};
+use crate::read::{Draft, shape, stored};
+use crate::walk::{Kind, Path, Value};
+use crate::{Extra, FunctionShape, Malformed, Tool, ToolList};
+
+/// `tools`
+pub(super) fn list(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    if value.is_null() {
+        return Ok(());
+    }
+    items(value, path, "a list of tools", |item, path| tool(draft, item, path)).map(|_| ())
+}
+
+/// `mcp_servers`
+pub(super) fn servers(
+    draft: &mut Draft,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    if value.is_null() {
+        return Ok(());
+    }
+    let mut server = |value: Value<'_>, path: &Path<'_>| {
+        let mut name = None;
+        let known = (&["name", "tool_configuration", "type", "url"][..], "a server: an object");
+        members(value, path, known, |key, value, _| {
+            if key == "name" {
+                name = Some(value);
+            }
+            Ok(())
+        })?;
+        let name = field::name(name, (value, path), "name")?.into_owned();
+        let (list, kind, place) = (ToolList::Servers, "mcp".to_owned(), value.place());
+        draft.add_tool(Tool { list, name: Some(name), kind, place }, value, path)?;
+        runs_elsewhere(draft, "mcp");
+        Ok(())
+    };
+    items(value, path, "a list of servers", &mut server).map(|_| ())
+}
+
+/// The fields of a tool, in whatever order they came.
+#[derive(Default)]
+struct Fields<'b> {
+    kind: Option<Value<'b>>,
+    name: Option<Value<'b>>,
+    server: Option<Value<'b>>,
+    description: Option<Value<'b>>,
+    schema: Option<Value<'b>>,
+    others: Vec<Value<'b>>,
+}
+
+impl<'b> Fields<'b> {
+    fn of(value: Value<'b>, path: &Path<'_>) -> Result<Self, Malformed> {
+        let mut fields = Self::default();
+        members(value, path, (TOOL, "a tool: an object"), |key, value, _| {
+            let field = match key {
+                "type" => &mut fields.kind,
+                "name" => &mut fields.name,
+                "mcp_server_name" => &mut fields.server,
+                "description" => &mut fields.description,
+                "input_schema" => &mut fields.schema,
+                "allowed_callers" | "cache_control" => return Ok(()),
+                _ => {
+                    fields.others.push(value);
+                    return Ok(());
+                }
+            };
+            *field = (!value.is_null()).then_some(value);
+            Ok(())
+        })?;
+        Ok(fields)
+    }
+}
+
+const TOOL: &[&str] = &["description", "input_schema", "mcp_server_name", "name", "type"];
+
+fn tool(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    let fields = Fields::of(value, path)?;
+    let written = match fields.kind {
+        Some(kind) => field::name(Some(kind), (value, path), "type")?,
+        None => "custom".into(),
+    };
+    let (kind, name) = match undated(&written) {
+        "custom" => {
+            let name = field::name(fields.name, (value, path), "name")?;
+            described(draft, &fields, path)?;
+            ("custom", Some(name.into_owned()))
+        }
+        kind => {
+            stored::refuse_within(value, path)?;
+            draft.unknown(value);
+            let is_server = kind == "mcp_toolset";
+            let kind = if is_server { "mcp" } else { kind };
+            let name = if is_server { fields.server } else { fields.name };
+            match DEFINED.iter().find(|(known, _)| *known == kind) {
+                Some((_, tokens)) => {
+                    draft.prompt.attached = draft.prompt.attached.saturating_add(*tokens);
+                }
+                None => runs_elsewhere(draft, kind),
+            }
+            let name = name.filter(|name| name.kind() == Kind::String);
+            (kind, name.map(|name| name.text().into_owned()))
+        }
+    };
+    let (list, kind, place) = (ToolList::Tools, kind.to_owned(), value.place());
+    draft.add_tool(Tool { list, name, kind, place }, value, path)
+}
+
+/// A tool that the provider runs: it costs more than tokens, and brings some that nobody sees.
+fn runs_elsewhere(draft: &mut Draft, kind: &str) {
+    draft.prompt.unseen = true;
+    draft.add_extra(Extra::HostedTool(kind.to_owned()));
+}
+
+/// Notes one of the caller's own tools.
+fn described(draft: &mut Draft, fields: &Fields<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    let mut shape = FunctionShape::default();
+    shape.texts.extend(fields.name.map(Value::place));
+    if let Some(description) = fields.description {
+        field::string(description, &path.key("description"))?;
+        shape.texts.push(description.place());
+    }
+    if let Some(schema) = fields.schema {
+        shape::parameters(&mut shape, schema);
+    }
+    draft.prompt.add_function(shape);
+    fields.others.iter().for_each(|value| draft.unknown(*value));
+    Ok(())
+}
+
+/// The kind of a tool without the date of its version.
+fn undated(kind: &str) -> &str {
+    let Some((name, date)) = kind.rsplit_once('_') else {
+        return kind;
+    };
+    let is_date = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
+    if is_date { name } else { kind }
+}
+
+/// The tools that Anthropic defines and that cost tokens alone, with what their descriptions come
+/// to (the published figures, those of the dearest version).
+const DEFINED: &[(&str, u64)] = &[
+    ("bash", 325),
+    ("computer", 735),
+    ("memory", 1200),
+    ("text_editor", 700),
+    ("tool_search_tool_bm25", 400),
+    ("tool_search_tool_regex", 400),
+];

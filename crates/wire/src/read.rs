@@ -1,0 +1,70 @@
+//! The reading of bodies: one check for every protocol, then each protocol's own fields.
+//!
+//! A body is checked whole and then its top level is walked once. What the protocols share is here:
+//! the ask in the making, one field at a time, what functions look like, and what is refused
+//! because it refers to something stored.
+
+pub(crate) mod draft;
+pub(crate) mod field;
+pub(crate) mod shape;
+pub(crate) mod stored;
+
+use tollgate_units::Tokens;
+
+pub(crate) use self::draft::Draft;
+use crate::walk::{Path, Value};
+use crate::{Ask, Endpoint, Malformed, Place, Protocol, anthropic, openai, strict};
+
+/// What else an edit needs to know of a body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seams {
+    /// Just inside the body's opening brace. A body that was read has members.
+    pub(crate) first: usize,
+    pub(crate) stream_options: StreamOptions,
+    pub(crate) thinking: Option<Thinking>,
+}
+
+/// The part of the output that the caller sets aside for thinking.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Thinking {
+    pub(crate) tokens: Tokens,
+    /// Where the number stands.
+    pub(crate) place: Place,
+    /// The object it stands in.
+    pub(crate) whole: Place,
+}
+
+/// What a body says about the end of its stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StreamOptions {
+    /// Nothing.
+    Absent,
+    /// `null`, at this place.
+    Null(Place),
+    /// `include_usage` has a value at this place.
+    Said(Place),
+    /// Options without `include_usage`; they begin at `first`.
+    Silent { first: usize, empty: bool },
+}
+
+/// Reads a request strictly: what the provider could read differently is refused.
+///
+/// # Errors
+///
+/// Says what is wrong, where, and what would be right.
+pub fn read(endpoint: Endpoint, body: &[u8]) -> Result<Ask, Malformed> {
+    strict::check(body)?;
+    let root = Value::root(body);
+    let mut draft = Draft::new(endpoint, root);
+    let (governed, top): (_, Field) = match endpoint.protocol() {
+        Protocol::Anthropic => (anthropic::GOVERNED, anthropic::top),
+        Protocol::OpenAi => (openai::GOVERNED, openai::top),
+    };
+    field::members(root, &Path::ROOT, (governed, "an object"), |key, value, path| {
+        top(&mut draft, key, value, path)
+    })?;
+    draft.finish(root)
+}
+
+/// Reads one field of the top level.
+type Field = fn(&mut Draft, &str, Value<'_>, &Path<'_>) -> Result<(), Malformed>;
