@@ -1,6 +1,6 @@
 //! Teams, projects and organisations, and the sessions of agents.
 
-use tollgate_policy::{GroupSettings, SessionSettings};
+use tollgate_policy::{GroupSettings, OnRunaway, RunawaySettings, SessionSettings};
 
 use crate::names::Names;
 use crate::reader::{Entry, Field, Keys, Reader, Section};
@@ -8,7 +8,8 @@ use crate::tiers;
 use crate::values::duration;
 
 const GROUP_KEYS: Keys = Keys { known: &["limits", "models"], later: &[] };
-const SESSION_KEYS: Keys = Keys { known: &["idle", "per_key_per_hour"], later: &[] };
+const SESSION_KEYS: Keys = Keys { known: &["idle", "per_key_per_hour", "runaway"], later: &[] };
+const RUNAWAY_KEYS: Keys = Keys { known: &["same_call", "faster", "then"], later: &[] };
 
 /// Reads the section `key`: `teams`, `projects` or `orgs`; one of them is called `noun`.
 pub(crate) fn read(
@@ -59,5 +60,30 @@ pub(crate) fn sessions(reader: &mut Reader<'_>, file: &Section<'_>) -> SessionSe
         let most = reader.value(&field, expected, |text| text.parse().ok().filter(|&n| n > 0));
         settings.per_key_per_hour = most.unwrap_or(settings.per_key_per_hour);
     }
+    settings.runaway = section.get("runaway").and_then(|field| runaway(reader, &field));
     settings
+}
+
+fn runaway(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<RunawaySettings> {
+    let section = reader.section(field, "runaway of sessions", &RUNAWAY_KEYS)?;
+    let mut settings = RunawaySettings { same_call: 5, faster: 10, then: OnRunaway::Report };
+    if let Some(field) = section.get("same_call") {
+        let expected = "a number of equal calls from 2 to 32, such as 5";
+        let number = |text: &str| text.parse().ok().filter(|times| (2..=32).contains(times));
+        settings.same_call = reader.value(&field, expected, number).unwrap_or(5);
+    }
+    if let Some(field) = section.get("faster") {
+        let expected = "a factor from 2x to 1000x, such as 10x";
+        let number = |text: &str| {
+            let factor = text.strip_suffix('x')?.parse().ok();
+            factor.filter(|factor| (2..=1000).contains(factor))
+        };
+        settings.faster = reader.value(&field, expected, number).unwrap_or(10);
+    }
+    if let Some(field) = section.get("then") {
+        let words = [OnRunaway::Report, OnRunaway::Slow, OnRunaway::Stop];
+        let words = words.map(|word| (word.label(), word));
+        settings.then = reader.choice(&field, &words).unwrap_or(settings.then);
+    }
+    Some(settings)
 }

@@ -8,11 +8,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tollgate_limits::SettlementKind;
 use tollgate_policy::{Bound, Ended};
 use tollgate_units::{NanoUsd, Span, Tokens};
-use tollgate_wire::{Endpoint, Usage};
+use tollgate_wire::{Endpoint, ToolCalls, Usage};
 
 use crate::admit::Admitted;
 use crate::gate::{Gateway, Live};
 use crate::identify::Inbound;
+use crate::runaway::Heard;
 use crate::scales::Weight;
 use crate::telemetry::{AccessLine, Direction, Ending, Outcome, StoreOp};
 use crate::upstream::Going;
@@ -32,6 +33,8 @@ pub(crate) struct Flight {
     going: Option<Going>,
     /// Whether an attempt before it may have: then the prompt is owed, whatever comes.
     spent: bool,
+    /// The tools that the model called.
+    calls: ToolCalls,
     times: Times,
 }
 
@@ -66,6 +69,7 @@ impl Flight {
             attempts: 0,
             going: None,
             spent: false,
+            calls: ToolCalls::default(),
             times: Times {
                 since: inbound.since,
                 admitted: Instant::now(),
@@ -167,6 +171,11 @@ impl Flight {
         }
     }
 
+    /// The model called these tools.
+    pub(crate) fn called(&mut self, calls: ToolCalls) {
+        self.calls = calls;
+    }
+
     /// The first piece of the answer is there.
     pub(crate) fn first_piece(&mut self) {
         self.times.first_token.get_or_insert_with(Instant::now);
@@ -206,6 +215,7 @@ impl Flight {
             self.gate.scales.learn(model, self.weight, usage);
         }
         self.log(&admitted, (usage, cost), outcome, status);
+        self.watch_agent(&admitted, used);
         let since = Instant::now();
         let how = match admitted.settle(ended).map(|settlement| settlement.kind) {
             None => Ending::Voided,
@@ -215,6 +225,23 @@ impl Flight {
         };
         self.gate.metrics.store_took(StoreOp::Settle, since.elapsed());
         self.gate.metrics.ended(how);
+    }
+
+    /// Looks whether the agent whose session this is has run away.
+    fn watch_agent(&self, admitted: &Admitted, tokens: Tokens) {
+        let caller = admitted.plan.caller();
+        let policy = caller.policy();
+        let (Some(session), Some(settings)) = (caller.in_session(), policy.runaway()) else {
+            return;
+        };
+        let (now, idle) = (self.gate.clock().now(), policy.session_idle());
+        let heard = Heard { calls: &self.calls, tokens, now, idle };
+        if let Some(suspicion) = self.gate.runaways.hear(session, heard, settings) {
+            let (key, tier) = (caller.key_name(), caller.tier_name());
+            let request_id = &self.request_id;
+            tracing::warn!(%suspicion, key, %tier, %session, request_id, "an agent runs away");
+            self.gate.metrics.runaway(suspicion.label(), settings.then.label());
+        }
     }
 
     fn count_metrics(

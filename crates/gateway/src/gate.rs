@@ -16,6 +16,7 @@ use crate::answer::{self, Outgoing, json, render};
 use crate::crew::Crew;
 use crate::identify::{self, Inbound};
 use crate::room::Room;
+use crate::runaway::Runaways;
 use crate::saved::Saved;
 use crate::scales::Scales;
 use crate::server::Draining;
@@ -77,6 +78,7 @@ pub struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) scales: Scales,
     pub(crate) room: Room,
+    pub(crate) runaways: Runaways,
     pub(crate) saved: Saved,
     pub(crate) sessions: Sessions,
     pub(crate) sums: Sums,
@@ -95,6 +97,7 @@ impl Gateway {
             metrics: parts.metrics,
             scales: Scales::new(parts.crew),
             room: Room::default(),
+            runaways: Runaways::default(),
             saved: Saved::default(),
             sessions: Sessions::default(),
             sums: Sums::default(),

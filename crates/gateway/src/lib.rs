@@ -20,6 +20,7 @@ mod read;
 mod relay;
 mod respond;
 mod room;
+mod runaway;
 mod saved;
 mod scales;
 mod send;

@@ -20,6 +20,7 @@ use crate::gate::Gateway;
 use crate::identify::{Inbound, identify};
 use crate::read::read;
 use crate::respond::respond;
+use crate::runaway::steady;
 use crate::scales::Weight;
 use crate::send::send;
 use crate::sessions::join;
@@ -49,6 +50,7 @@ async fn serve(
     let joined = join(gate, inbound, caller.clone(), &asked.ask);
     let caller = joined.map_err(Stopped::unread(&caller))?;
     let known = &Known { model: caller.policy().model_label(&asked.ask.model), caller };
+    steady(gate, &known.caller).await.map_err(Stopped::runaway(known))?;
     let options = known.caller.consider(asked.ask);
     let options = options.map_err(Stopped::refused(known))?;
     let (admitted, weight) = find_room(gate, known, options, &asked.body).await?;

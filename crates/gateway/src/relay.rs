@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 use tollgate_policy::Ended;
 use tollgate_units::Tokens;
-use tollgate_wire::{Endpoint, Tap, Usage, answer_text, usage_of};
+use tollgate_wire::{Endpoint, Tap, ToolCalls, Usage, answer_text, tool_calls_of, usage_of};
 
 use crate::flight::Flight;
 use crate::telemetry::Outcome;
@@ -147,6 +147,14 @@ impl Relay {
         })
     }
 
+    /// The tools that the model called in the answer so far.
+    fn tool_calls(&self) -> ToolCalls {
+        match &self.reading {
+            Reading::Events(tap) => tap.tally().tool_calls(),
+            Reading::Whole { endpoint, kept } => tool_calls_of(*endpoint, &kept.whole()),
+        }
+    }
+
     /// Closes the provider's connection, then settles, once.
     fn end(&mut self, how: End) {
         let whole = how == End::Complete && self.is_whole();
@@ -154,10 +162,12 @@ impl Relay {
         if self.flight.is_none() {
             return;
         }
-        let usage = self.usage();
-        let Some(flight) = self.flight.take() else {
+        let (mut usage, calls) = (self.usage(), self.tool_calls());
+        usage.tool_calls = calls.count;
+        let Some(mut flight) = self.flight.take() else {
             return;
         };
+        flight.called(calls);
         // A stream that breaks after its last event has still told the truth; usage on the way is
         // not yet the whole of it.
         let told = whole || (self.is_done() && !usage.estimated);

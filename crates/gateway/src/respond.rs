@@ -11,6 +11,7 @@ use crate::headers::{is_identity, returnable};
 use crate::identify::Inbound;
 use crate::models;
 use crate::relay::Relay;
+use crate::runaway::suspected;
 use crate::send::Answered;
 use crate::telemetry::Outcome;
 
@@ -52,6 +53,14 @@ pub(crate) fn respond(
                     head.headers.append(WARNING, told);
                 }
             }
+            if let Some((suspicion, _)) = suspected(gate, caller)
+                && let Ok(told) = HeaderValue::try_from(suspicion.to_string())
+            {
+                head.headers.append(WARNING, told);
+            }
+            if candidate.without_tools() {
+                head.headers.append(WARNING, HeaderValue::from_static(WITHOUT_TOOLS));
+            }
             flight.served(&mut head.headers);
             flight.attempted(Outcome::Answered);
             if let Some(cap) = plan.cap_set(candidate, admitted.output()) {
@@ -72,5 +81,6 @@ fn is_events(headers: &HeaderMap) -> bool {
 }
 
 const MAX_OUTPUT_TOKENS: HeaderName = HeaderName::from_static("x-tollgate-max-output-tokens");
+const WITHOUT_TOOLS: &str = "the limit on this agent is used up: answered without tools";
 const WARNING: HeaderName = HeaderName::from_static("x-tollgate-warning");
 const SOURCE: HeaderName = HeaderName::from_static("x-tollgate-source");

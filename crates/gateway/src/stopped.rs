@@ -15,6 +15,7 @@ use crate::gate::Gateway;
 use crate::identify::{Inbound, Unknown};
 use crate::models;
 use crate::read::Unread;
+use crate::runaway::Suspicion;
 use crate::scales::Busy;
 use crate::send::Failure;
 use crate::telemetry::{AccessLine, Outcome};
@@ -30,6 +31,8 @@ pub(crate) enum Stopped {
     Refused(Known, Refusal),
     /// Once it was weighed, the policy does not allow it.
     Unplanned(Box<Unplanned>),
+    /// The session is an agent's that has run away.
+    Runaway(Known, Suspicion),
     /// Limits have no room.
     Full(Box<NoRoom>, Bytes),
     /// No provider answered; the flight is settled, counted and logged.
@@ -74,6 +77,10 @@ impl Stopped {
         }
     }
 
+    pub(crate) fn runaway(known: &Known) -> impl FnOnce(Suspicion) -> Self {
+        |suspicion| Self::Runaway(known.clone(), suspicion)
+    }
+
     pub(crate) fn full(body: &Bytes) -> impl FnOnce(NoRoom) -> Self {
         |full| Self::Full(Box::new(full), body.clone())
     }
@@ -104,6 +111,13 @@ impl Stopped {
                     saved(gate, &what, &body, gate.clock().now());
                 }
                 disallowed(gate, inbound, &known, refusal)
+            }
+            Self::Runaway(known, suspicion) => {
+                let message =
+                    format!("Stopped: {suspicion}. Begin another session, or ask the operator.");
+                let notice = inbound.notice(NoticeKind::LimitSpent, message);
+                let response = render(inbound.protocol(), &notice);
+                refused(gate, inbound, Some(&known), ("none", "runaway"), response)
             }
             Self::Full(full, body) => no_room(gate, inbound, &full, &body),
             Self::Upstream(caller, failure) => {

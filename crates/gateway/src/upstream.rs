@@ -304,7 +304,8 @@ impl Upstream {
             && self.scheme == other.scheme
             && self.authority == other.authority
             && self.base == other.base
-            && self.authorization == other.authorization
+            && self.protocol == other.protocol
+            && self.credential == other.credential
     }
 
     fn request(

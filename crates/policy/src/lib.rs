@@ -33,5 +33,6 @@ pub use search::{Next, Search};
 pub use sentence::{Mistake, parse};
 pub use settings::{
     GroupSettings, Guardrails, KeyDigest, KeySettings, ModelSettings, OnDisconnect,
-    OnForbiddenTool, ProviderSettings, Route, SessionSettings, Settings, TierSettings,
+    OnForbiddenTool, OnRunaway, ProviderSettings, Route, RunawaySettings, SessionSettings,
+    Settings, TierSettings,
 };

@@ -465,7 +465,7 @@ impl Plan {
             ),
             ask_usage: self.asks_usage(candidate),
             drop_tools: self.strip.clone(),
-            no_tools: false,
+            no_tools: candidate.without_tools,
         }
     }
 
@@ -554,10 +554,14 @@ fn used_of(unit: Unit, deployment: &Deployment, ended: Ended<'_>, reserved: Amou
         (Ended::Unsent, _) => Amount::ZERO,
         (
             Ended::Refused | Ended::Answered(_) | Ended::Broken(_),
-            Unit::Concurrency | Unit::Requests | Unit::Steps | Unit::Streams | Unit::ToolCalls,
+            Unit::Concurrency | Unit::Requests | Unit::Steps | Unit::Streams,
         ) => reserved,
-        (Ended::Refused, Unit::Cost | Unit::InputTokens | Unit::OutputTokens | Unit::Tokens) => {
-            Amount::ZERO
+        (
+            Ended::Refused,
+            Unit::Cost | Unit::InputTokens | Unit::OutputTokens | Unit::Tokens | Unit::ToolCalls,
+        ) => Amount::ZERO,
+        (Ended::Answered(usage) | Ended::Broken(usage), Unit::ToolCalls) => {
+            Amount::new(usage.tool_calls)
         }
         (Ended::Broken(_), Unit::Cost) if !deployment.stops_billing() => reserved,
         (Ended::Answered(usage) | Ended::Broken(usage), Unit::Cost) => {

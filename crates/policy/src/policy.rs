@@ -16,7 +16,7 @@ use crate::bound::{BoundLimit, Owner, bind};
 use crate::principal::{Caller, KeyEntry, KeySubjects, Subject};
 use crate::settings::{
     GroupSettings, Guardrails, KeyDigest, KeySettings, ModelSettings, OnDisconnect,
-    ProviderSettings, SessionSettings, Settings, TierSettings,
+    ProviderSettings, RunawaySettings, SessionSettings, Settings, TierSettings,
 };
 
 /// The tier that admits callers without a key.
@@ -319,6 +319,11 @@ impl Policy {
     pub(crate) fn tier(&self, id: TierId) -> &Tier {
         #[expect(clippy::indexing_slicing, reason = "ids are made from this list alone")]
         &self.tiers[id.0]
+    }
+
+    /// What a runaway is, where anybody looks for one.
+    pub fn runaway(&self) -> Option<&RunawaySettings> {
+        self.sessions.settings.runaway.as_ref()
     }
 
     /// A session that was quiet for so long has ended.

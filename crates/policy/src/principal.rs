@@ -114,6 +114,13 @@ impl Session {
     }
 }
 
+impl std::fmt::Display for Session {
+    /// `session:run-7`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Who is asking, as far as headers and the connection tell, and the policy that says so.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -121,7 +128,7 @@ pub struct Caller {
     pub(crate) key: Option<Arc<KeyEntry>>,
     pub(crate) tier: TierId,
     pub(crate) ip: IpAddr,
-    pub(crate) session: Option<Subject>,
+    pub(crate) session: Option<Session>,
 }
 
 impl Caller {
@@ -177,10 +184,15 @@ impl Caller {
         Session(Subject::new(SubjectKind::Session, &owner, name))
     }
 
+    /// The conversation that the request belongs to.
+    pub const fn in_session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
     /// The same caller in `session`.
     #[must_use]
     pub fn within(self, session: Session) -> Self {
-        Self { session: Some(session.0), ..self }
+        Self { session: Some(session), ..self }
     }
 
     /// The subject that stands for the caller in limits of `kind`, where the caller decides it:
@@ -195,7 +207,9 @@ impl Caller {
             SubjectKind::Org => key.map(|own| &own.org),
             SubjectKind::Project => key.map(|own| &own.project),
             SubjectKind::Team => key.map(|own| &own.team),
-            SubjectKind::Session if self.session.is_some() => self.session.as_ref(),
+            SubjectKind::Session if self.session.is_some() => {
+                self.session.as_ref().map(|session| &session.0)
+            }
             SubjectKind::User | SubjectKind::Session | SubjectKind::Header(_) => {
                 key.map(|own| &own.user)
             }

@@ -60,11 +60,46 @@ pub struct SessionSettings {
     pub idle: Span,
     /// How many sessions one key may open in an hour.
     pub per_key_per_hour: u64,
+    /// What a runaway is, and what is done about it. Nothing: nobody looks.
+    pub runaway: Option<RunawaySettings>,
+}
+
+/// What tells an agent that has run away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RunawaySettings {
+    /// The same call, with the same arguments, so often among its last 32.
+    pub same_call: usize,
+    /// So many times as many tokens in a minute as in a minute of its past.
+    pub faster: u64,
+    /// What is done about it.
+    pub then: OnRunaway,
+}
+
+/// What is done about an agent that has run away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnRunaway {
+    /// It is reported: log, metric, and a warning to the caller.
+    Report,
+    /// Each of its requests waits for a while first.
+    Slow,
+    /// Its requests are refused until its session has ended.
+    Stop,
+}
+
+impl OnRunaway {
+    /// The word for it in the configuration and in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Report => "report",
+            Self::Slow => "slow",
+            Self::Stop => "stop",
+        }
+    }
 }
 
 impl Default for SessionSettings {
     fn default() -> Self {
-        Self { idle: Span::from_secs(30 * 60), per_key_per_hour: 1000 }
+        Self { idle: Span::from_secs(30 * 60), per_key_per_hour: 1000, runaway: None }
     }
 }
 

@@ -101,7 +101,7 @@ fn metadata(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), 
         return Ok(());
     }
     members(value, path, (&["user_id"], "an object"), |key, value, path| {
-        if key == "user_id" { draft.user(value, path) } else { Ok(()) }
+        if key == "user_id" { draft.user_and_session(value, path) } else { Ok(()) }
     })
 }
 

@@ -27,6 +27,8 @@ pub struct Usage {
     pub output: Tokens,
     /// The part of `output` that was reasoning.
     pub reasoning: Tokens,
+    /// How many tools the model called, as counted in its answer.
+    pub tool_calls: u64,
     /// Whether the gateway counted, because the provider said nothing.
     pub estimated: bool,
     /// The service tier that served it, which sets the price.
@@ -92,6 +94,7 @@ pub(crate) fn of_counts(counts: &Value) -> Option<Usage> {
         cache_write_hour: Tokens::ZERO,
         output,
         reasoning: detail(outputs, &["reasoning_tokens"]).min(output),
+        tool_calls: 0,
         estimated: false,
         service_tier: None,
     })

@@ -215,6 +215,12 @@ pub(super) struct RetryLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct RunawayLabels {
+    pub(super) kind: &'static str,
+    pub(super) action: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct SavedLabels {
     pub(super) reason: &'static str,
 }

@@ -31,7 +31,8 @@ use tollgate_wire::Usage;
 
 use super::labels::{
     CostLabels, Direction, Ending, EndingLabels, EstimateLabels, Kind, Name, OpLabels, Outcome,
-    RefusalLabels, RequestLabels, RetryLabels, Route, SavedLabels, StoreOp, TokenLabels,
+    RefusalLabels, RequestLabels, RetryLabels, Route, RunawayLabels, SavedLabels, StoreOp,
+    TokenLabels,
 };
 
 /// What [`Metrics::render`] writes.
@@ -147,6 +148,11 @@ impl Metrics {
     /// What a refusal saved the operator.
     pub fn saved(&self, reason: &'static str, amount: NanoUsd) {
         self.families.saved.get_or_create(&SavedLabels { reason }).add(amount);
+    }
+
+    /// An agent was found to have run away, and this is done about it.
+    pub fn runaway(&self, kind: &'static str, action: &'static str) {
+        self.families.runaways.get_or_create(&RunawayLabels { kind, action }).inc();
     }
 
     /// The time that one request spent in the gateway itself.
@@ -287,6 +293,7 @@ struct Families {
     tokens: Family<TokenLabels, Counter>,
     cost: Family<CostLabels, Dollars>,
     saved: Family<SavedLabels, Dollars>,
+    runaways: Family<RunawayLabels, Counter>,
     estimate_error: Family<EstimateLabels, Histogram, fn() -> Histogram>,
     store_took: Family<OpLabels, Histogram, fn() -> Histogram>,
     store_failed: Family<OpLabels, Counter>,
@@ -304,6 +311,12 @@ impl Families {
             retries: registered(reg, "retries", "Requests sent again", Family::default()),
             tokens: registered(reg, "tokens", "Tokens used", Family::default()),
             cost: registered(reg, "cost_usd", "Cost in US dollars", Family::default()),
+            runaways: registered(
+                reg,
+                "runaway_sessions",
+                "Sessions of agents that ran away",
+                Family::default(),
+            ),
             saved: registered(reg, "saved_usd", "Dollars that refusals saved", Family::default()),
             estimate_error: registered(
                 reg,

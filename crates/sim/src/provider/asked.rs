@@ -86,7 +86,7 @@ pub struct Asked {
     pub number: u64,
     /// Whether the answer is to be streamed.
     pub stream: bool,
-    /// The names of the functions that may be called.
+    /// The names of the functions that may be called: none where the request chooses so.
     pub tools: Vec<String>,
     /// Whether the stream is to end with usage.
     pub usage_asked: bool,
@@ -164,6 +164,8 @@ struct Fields {
     prompt: Option<Value>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
+    function_call: Option<Value>,
+    tool_choice: Option<Value>,
     tools: Option<Vec<Tool>>,
     user: Option<String>,
 }
@@ -203,6 +205,11 @@ impl Fields {
     }
 
     fn tool_names(&self) -> Vec<String> {
+        // `none` in OpenAI's protocol, an object of that type in Anthropic's.
+        let is_none = |choice: &Value| choice == "none" || choice["type"] == "none";
+        if [&self.tool_choice, &self.function_call].into_iter().flatten().any(is_none) {
+            return Vec::new();
+        }
         let tools = self.tools.iter().flatten().filter_map(|tool| {
             tool.function.as_ref().and_then(|function| function.name.clone()).or(tool.name.clone())
         });

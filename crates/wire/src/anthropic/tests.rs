@@ -179,8 +179,19 @@ fn what_changes_the_price_is_an_extra() {
 
 #[test]
 fn the_user_is_in_the_metadata() {
-    let ask = asked(&body(r#""metadata":{"user_id":"user_1_session_2"}"#));
-    assert_eq!(ask.user.as_deref(), Some("user_1_session_2"));
+    let of = |user_id: &str| {
+        let ask = asked(&body(&format!(r#""metadata":{{"user_id":{user_id}}}"#)));
+        (ask.user.unwrap_or_default(), ask.session)
+    };
+    let table = [
+        (r#""ana""#, "ana", None),
+        (r#""user_1_account__session_2-3""#, "user_1_account_", Some("2-3")),
+        (r#""{\"device_id\":\"d\",\"account_uuid\":\"\",\"session_id\":\"s\"}""#, "d", Some("s")),
+        (r#""{\"device_id\":\"d\"}""#, r#"{"device_id":"d"}"#, None),
+    ];
+    for (user_id, user, session) in table {
+        assert_eq!(of(user_id), (user.to_owned(), session.map(str::to_owned)), "{user_id}");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub(crate) struct Draft {
     answers: u64,
     caps: Vec<Cap>,
     user: Option<String>,
+    session: Option<String>,
     seams: Seams,
     /// How many prompts are answered.
     pub(crate) prompts: u64,
@@ -39,6 +40,7 @@ impl Draft {
             answers: 1,
             caps: Vec::new(),
             user: None,
+            session: None,
             seams: Seams { first, stream_options: StreamOptions::Absent, thinking: None },
             prompts: 1,
             has_input: false,
@@ -79,7 +81,7 @@ impl Draft {
             extras: self.extras,
             cached_for_an_hour: for_an_hour,
             user: self.user,
-            session: None,
+            session: self.session,
             seams: self.seams,
         })
     }
@@ -134,6 +136,27 @@ impl Draft {
     /// `user`
     pub(crate) fn user(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
         self.user = field::string(value, path)?.map(std::borrow::Cow::into_owned);
+        Ok(())
+    }
+
+    /// `metadata.user_id`. Claude Code writes its conversation behind the user:
+    /// `user_…_session_…`, or both into an object of its own.
+    pub(crate) fn user_and_session(
+        &mut self,
+        value: Value<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Malformed> {
+        self.user(value, path)?;
+        let Some(text) = self.user.as_deref() else {
+            return Ok(());
+        };
+        if let Some((user, session)) = text.rsplit_once("_session_") {
+            self.session = Some(session.to_owned());
+            self.user = Some(user.to_owned());
+        } else if let Ok(said) = serde_json::from_str::<DeviceAndSession>(text) {
+            self.session = Some(said.session_id);
+            self.user = Some(said.device_id);
+        }
         Ok(())
     }
 
@@ -291,4 +314,11 @@ const WORD_BYTES_MAX: usize = 256;
 
 fn least(caps: &[Cap]) -> Option<Tokens> {
     caps.iter().filter_map(|cap| cap.value).min()
+}
+
+/// What newer versions of Claude Code write into `metadata.user_id`.
+#[derive(serde::Deserialize)]
+struct DeviceAndSession {
+    device_id: String,
+    session_id: String,
 }
