@@ -551,12 +551,12 @@ impl Candidate {
 /// The settlement table: what comes back and what stays, by unit and by how the request ended.
 fn used_of(unit: Unit, deployment: &Deployment, ended: Ended<'_>, reserved: Amount) -> Amount {
     match (ended, unit) {
-        (Ended::Unsent, _) => Amount::ZERO,
         (
             Ended::Refused | Ended::Answered(_) | Ended::Broken(_),
             Unit::Concurrency | Unit::Requests | Unit::Steps | Unit::Streams,
         ) => reserved,
-        (
+        (Ended::Unsent, _)
+        | (
             Ended::Refused,
             Unit::Cost | Unit::InputTokens | Unit::OutputTokens | Unit::Tokens | Unit::ToolCalls,
         ) => Amount::ZERO,
