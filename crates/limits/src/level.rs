@@ -138,6 +138,12 @@ impl Level {
         }
     }
 
+    /// Lets everything drain that is not held.
+    pub(crate) fn reset(&mut self, rate: Rate, now: Timestamp) {
+        let held = rate.ticks(self.held).min(self.drained(rate, now));
+        self.write(rate, held, now);
+    }
+
     /// From when it says nothing any more.
     pub(crate) const fn ends_at(&self) -> Timestamp {
         self.empty_at

@@ -46,7 +46,8 @@ pub use denied::{Denied, Short, Wait};
 pub use marks::Marks;
 pub use meter::Meter;
 pub use reserve::{
-    Held, Rebooked, Settlement, SettlementKind, Shelf, expire, peek, rebook, reserve, settle, void,
+    Held, Rebooked, Settlement, SettlementKind, Shelf, expire, peek, rebook, reserve, reset,
+    settle, void,
 };
 pub use rule::{Rule, SLIDING_SLOTS};
 pub use saved::RestoreError;

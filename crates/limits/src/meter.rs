@@ -154,6 +154,18 @@ impl Meter {
         }
     }
 
+    /// Forgets what is used and keeps what is held. How much was forgotten.
+    pub(crate) fn reset(&mut self, rule: &Rule, now: Timestamp) -> Amount {
+        self.come_back(rule, now);
+        let used = self.standing(rule, now).used;
+        match (&mut self.0, rule.rate()) {
+            (State::Level(level), Some(rate)) => level.reset(rate, now),
+            (State::Slots(slots), None) => slots.reset(now),
+            (State::Level(_), None) | (State::Slots(_), Some(_)) => {}
+        }
+        used
+    }
+
     /// Whether a clock that was ahead wrote it, further than the rule can reach from `now`.
     pub(crate) fn is_ahead(&self, rule: &Rule, now: Timestamp) -> bool {
         match (&self.0, rule.rate()) {

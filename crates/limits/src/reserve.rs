@@ -193,6 +193,15 @@ pub fn peek(
     }
 }
 
+/// Forgets what is used of a meter, as if it had come back; what is held stays, and settles as ever.
+/// How much was forgotten. The books stay as they are: what was used was used.
+///
+/// A bucket cannot tell what lies behind a charge from what has drained. So of what it holds for a
+/// reservation that is older than what is forgotten, a refund may drain instead of coming back.
+pub fn reset(shelf: &mut impl Shelf, id: MeterId, rule: &Rule, now: Timestamp) -> Amount {
+    shelf.find(id, rule).map_or(Amount::ZERO, |meter| meter.reset(rule, now))
+}
+
 /// The largest stretch at which everything fits beside what is held already, or every charge that
 /// is short at the least.
 fn decide(

@@ -119,6 +119,21 @@ impl Slots {
         back
     }
 
+    /// Takes out of every slot what is not held.
+    pub(crate) fn reset(&mut self, now: Timestamp) {
+        self.forget(now);
+        let held = self.as_slice().iter().filter(|slot| slot.held > Amount::ZERO);
+        let mut kept: Vec<Slot> = held.map(|slot| Slot { amount: slot.held, ..*slot }).collect();
+        *self = match (kept.len(), kept.pop()) {
+            (1, Some(slot)) => Self::One(slot),
+            (_, None) => Self::None,
+            (_, Some(last)) => {
+                kept.push(last);
+                Self::Many(kept)
+            }
+        };
+    }
+
     /// Lets no slot count for longer than until `latest`.
     pub(crate) fn come_back(&mut self, latest: Timestamp) {
         for slot in self.as_mut_slice() {

@@ -6,14 +6,17 @@
 //! memory       one lock over the shelf: reserve, rebook, settle
 //! reservation  what one request holds, as a value that ends exactly once
 //! journal      what is counted, on disk, off the hot path
+//! registry     what operators change while the gateway runs: keys, raises, who did what
 //! ```
 //!
 //! The decisions are those of `tollgate-limits`; this crate says where the state is, when it is,
 //! and that it is still there after a crash.
 
 mod clock;
+mod database;
 mod journal;
 mod memory;
+mod registry;
 mod reservation;
 mod shelf;
 
@@ -22,4 +25,5 @@ pub use journal::{
     CloseError, FLUSH_EVERY, JournalEvent, OpenError, RETRY_AFTER_MAX, SYNC_EVERY, Trouble,
 };
 pub use memory::Memory;
+pub use registry::{Audited, Change, Entry, IssuedKey, Raise, Registry};
 pub use reservation::Reservation;

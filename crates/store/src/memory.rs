@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tollgate_limits::{
-    Books, Charges, Denied, Marks, ReservationId, Settlement, Standing, peek, rebook, reserve,
-    settle, void,
+    Books, Charge, Charges, Denied, Marks, ReservationId, Settlement, Standing, peek, rebook,
+    reserve, reset, settle, void,
 };
 use tollgate_units::Amount;
 
@@ -82,6 +82,14 @@ impl Memory {
         let now = self.clock.now();
         let meters = lock(&self.shelf);
         peek(&*meters, charges, meters.at(now))
+    }
+
+    /// Forgets what is used of a charge's meter, and keeps what is held. How much that was.
+    pub fn reset(&self, charge: &Charge) -> Amount {
+        let now = self.clock.now();
+        let mut meters = lock(&self.shelf);
+        let now = meters.end(now);
+        reset(&mut *meters, charge.meter, &charge.rule, now)
     }
 
     /// What was reserved, settled, voided and is held, since this process started.

@@ -8,5 +8,6 @@ mod edge_cases;
 mod idle;
 mod oracle;
 mod reload;
+mod reset;
 mod waits;
 mod world;

@@ -35,6 +35,8 @@ pub enum OpenError {
         path: PathBuf,
         /// The version of its schema.
         schema: i64,
+        /// The latest that this version knows.
+        known: i64,
     },
     /// It cannot be made, read or written: a directory that is not there, rights, a full disk.
     Unusable {
@@ -86,19 +88,18 @@ impl fmt::Display for OpenError {
             Self::Corrupt { path, detail } => write!(
                 f,
                 "{} is damaged ({detail}); move it and its -wal file away to start again without \
-                 what it counted, or bring back a copy",
+                 what it holds, or bring back a copy",
                 path.display()
             ),
             Self::Foreign { path } => {
                 write!(f, "{} belongs to another program; name another file", path.display())
             }
             Self::InUse { path } => write!(f, "{} is in use by another tollgate", path.display()),
-            Self::Newer { path, schema } => write!(
+            Self::Newer { path, schema, known } => write!(
                 f,
-                "{} was written by a newer tollgate (schema {schema}, this one knows {}); start \
-                 that version, or name another file",
+                "{} was written by a newer tollgate (schema {schema}, this one knows {known}); \
+                 start that version, or name another file",
                 path.display(),
-                super::file::SCHEMA
             ),
             Self::Unusable { path, detail } => {
                 write!(f, "{} cannot be opened for writing: {detail}", path.display())

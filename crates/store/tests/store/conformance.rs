@@ -29,6 +29,7 @@ conformance!(
     a_rebooking_forgets_what_was_known_of_other_meters,
     a_refused_rebooking_leaves_everything_as_it_was,
     a_refused_request_changes_no_meter_and_names_every_limit,
+    a_reset_forgets_what_is_used_and_keeps_what_is_held,
     a_thousand_at_once_against_a_hundred_a_minute_are_a_hundred,
     peeking_takes_nothing,
     the_books_balance_after_a_crowd,
@@ -181,6 +182,18 @@ fn what_was_used_beyond_the_reservation_is_debt(stand: &Stand) {
     assert_eq!(left(&stand.store, 1, per_day(100)), 0);
     assert_eq!(left(&stand.store, 1, per_day(150)), 20);
     assert_eq!(stand.store.books().debt, 70);
+}
+
+fn a_reset_forgets_what_is_used_and_keeps_what_is_held(stand: &Stand) {
+    let rule = per_day(100);
+    stand.store.reserve(one(1, rule, 60)).unwrap().settle(&[Amount::new(60)]);
+    let held = stand.store.reserve(one(1, rule, 30)).unwrap();
+    assert_eq!(stand.store.reset(&charge(1, rule, 0)), Amount::new(60));
+    assert_eq!(left(&stand.store, 1, rule), 70);
+    held.settle(&[Amount::new(20)]);
+    assert_eq!(left(&stand.store, 1, rule), 80);
+    assert_eq!(stand.store.reset(&charge(2, rule, 0)), Amount::ZERO, "nobody was counted there");
+    assert!(stand.store.books().balance());
 }
 
 fn a_changed_limit_keeps_what_is_used(stand: &Stand) {

@@ -4,5 +4,6 @@
 mod conformance;
 #[cfg(unix)]
 mod kill;
+mod registry;
 mod restart;
 mod stand;

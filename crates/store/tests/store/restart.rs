@@ -50,6 +50,30 @@ fn after_a_clean_stop_everything_is_as_it_was() {
 }
 
 #[test]
+fn what_was_reset_stays_reset() {
+    let directory = Directory::new();
+    let (clock, _hand) = Clock::manual(MIDNIGHT);
+    let store = open(&directory.file(), clock.clone());
+    let rules = [per_day(100), bucket(100, 1)];
+    for (number, rule) in (0..).zip(rules) {
+        store.reserve(one(number, rule, 30)).unwrap().settle(&[Amount::new(30)]);
+    }
+    // Written once as it was, so that the reset has a row to write over.
+    store.close().unwrap();
+    drop(store);
+    let store = open(&directory.file(), clock.clone());
+    for (number, rule) in (0..).zip(rules) {
+        assert_eq!(left(&store, number, rule), 70);
+        assert_eq!(store.reset(&charge(number, rule, 0)), Amount::new(30));
+    }
+    drop(store);
+    let store = open(&directory.file(), clock);
+    for (number, rule) in (0..).zip(rules) {
+        assert_eq!(left(&store, number, rule), 100);
+    }
+}
+
+#[test]
 fn a_store_that_is_dropped_writes_everything_too() {
     let directory = Directory::new();
     let (clock, _hand) = Clock::manual(MIDNIGHT);
