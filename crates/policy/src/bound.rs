@@ -25,7 +25,7 @@ pub struct BoundLimit {
     pub(crate) is_built_in: bool,
     /// Whose it is, what it counts and how, hashed.
     identity: u128,
-    turns: Option<Turns>,
+    turns: Option<Arc<Turns>>,
     /// How long the life of a subject goes on after its last charge, where the subject is a session.
     idle: Span,
 }
@@ -39,7 +39,7 @@ impl BoundLimit {
         let sentence: Arc<str> = limit.to_string().into();
         let identity = fingerprint(&[owner.kind(), owner.name_for(&limit), &limit.identity()]);
         let turns = match &limit.measure {
-            Measure::Calendar { period, zone } => Some(Turns::new(*period, zone.clone())),
+            Measure::Calendar { period, zone } => Some(Arc::new(Turns::new(*period, zone.clone()))),
             Measure::AtOnce
             | Measure::Bucket { .. }
             | Measure::Fixed { .. }
@@ -49,10 +49,16 @@ impl BoundLimit {
         let is_of_its_own = matches!(owner, Owner::Key(_) | Owner::Team(_));
         let of_a_session = limit.subjects.contains(&SubjectKind::Session);
         let idle = if of_a_session { sessions.idle } else { Span::MAX };
-        let quota = quota_unit(&limit)
-            .map(|unit| QuotaPolicy::new(&sentence, limit.most().get(), limit.fills_in(), unit));
+        let quota = quota_of(&limit, &sentence);
         let is_built_in = false;
         Self { limit, sentence, quota, is_of_its_own, is_built_in, identity, turns, idle }
+    }
+
+    /// The same limit, with the same meters, of another amount: as `limit` says.
+    pub(crate) fn of(&self, limit: Limit) -> Self {
+        let sentence: Arc<str> = limit.to_string().into();
+        let quota = quota_of(&limit, &sentence);
+        Self { limit, sentence, quota, turns: self.turns.clone(), ..*self }
     }
 
     /// A limit of the gateway's own, called `sentence`.
@@ -152,6 +158,11 @@ impl BoundLimit {
             subjects.fold(self.identity, |id, subject| id.rotate_left(31).wrapping_add(subject));
         tollgate_limits::MeterId::new(id)
     }
+}
+
+fn quota_of(limit: &Limit, sentence: &str) -> Option<QuotaPolicy> {
+    let most = limit.most().get();
+    quota_unit(limit).map(|unit| QuotaPolicy::new(sentence, most, limit.fills_in(), unit))
 }
 
 fn quota_unit(limit: &Limit) -> Option<QuotaUnit> {

@@ -14,6 +14,7 @@ mod limit;
 mod plan;
 mod policy;
 mod principal;
+mod raises;
 mod refusal;
 mod report;
 mod search;
@@ -27,8 +28,9 @@ pub use limit::{CalendarPeriod, Exceed, Limit, Measure, SubjectKind, Unit};
 pub use plan::{Bound, Candidate, Ended, Moment, Plan, Pricing, Warning};
 pub use policy::{ANONYMOUS, Deployment, Policy};
 pub use principal::{Caller, KeyEntry, Session, Subject};
+pub use raises::{Raised, Raises, amount_of};
 pub use refusal::{AmountInJson, Limitation, Refusal, in_words};
-pub use report::{Shown, Watched};
+pub use report::{Shown, Watched, instant};
 pub use search::{Next, Search};
 pub use sentence::{Mistake, parse};
 pub use settings::{

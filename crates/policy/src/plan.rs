@@ -236,27 +236,37 @@ impl Weighed<'_> {
                 Err(_) if bound.limit.shadow => continue,
                 Err(refusal) => return Err(refusal),
             };
-            let charge = self.charge(bound, deployment, demand);
+            let (bound, charge) = self.charge(bound, deployment, demand);
             if bound.limit.shadow {
-                shadows.push((bound.clone(), charge));
+                shadows.push((bound, charge));
             } else {
                 list.push(charge);
-                limits.push(bound.clone());
+                limits.push(bound);
             }
         }
         for bound in self.of_the_session() {
-            list.push(self.charge(bound, deployment, Demand::exactly(Amount::ONE)));
-            limits.push(bound.clone());
+            let (bound, charge) = self.charge(bound, deployment, Demand::exactly(Amount::ONE));
+            list.push(charge);
+            limits.push(bound);
         }
         let charges =
             Charges::new(list, self.output.stretch).map_err(|_| Refusal::TooManyLimits)?;
         Ok(Candidate { deployment: deployment.clone(), charges, limits, shadows, without_tools })
     }
 
-    fn charge(&self, bound: &BoundLimit, deployment: &Deployment, demand: Demand) -> Charge {
-        let subjects = self.options.subjects(bound, deployment);
+    /// What a limit is charged, and the limit as it counts there: with another amount, where an
+    /// operator has given one.
+    fn charge(
+        &self,
+        bound: &Arc<BoundLimit>,
+        deployment: &Deployment,
+        demand: Demand,
+    ) -> (Arc<BoundLimit>, Charge) {
+        let (now, subjects) = (self.moment.now, self.options.subjects(bound, deployment));
         let meter = bound.meter(subjects.iter().map(Subject::id));
-        Charge { meter, rule: bound.rule(self.moment.now), demand }
+        let bound = self.options.caller.in_force(bound, meter, now);
+        let rule = bound.rule(now);
+        (bound, Charge { meter, rule, demand })
     }
 
     /// What the session itself is counted by, where some limit counts sessions.

@@ -257,21 +257,36 @@ impl Policy {
         let Some(secret) = credential else {
             return self.anonymous(ip);
         };
-        let digest = KeyDigest::of(secret);
+        let entry = self.holder(&KeyDigest::of(secret))?;
+        Some(self.caller(entry, ip))
+    }
+
+    /// The listed key whose secret has this digest.
+    pub fn holder(&self, digest: &KeyDigest) -> Option<Arc<KeyEntry>> {
         let entry = self.by_digest.get(digest.as_bytes())?;
-        (entry.settings.digest == digest).then(|| self.caller(entry.clone(), ip))
+        (entry.settings.digest == *digest).then(|| entry.clone())
     }
 
     /// A caller without a key, where such are admitted.
     pub fn anonymous(self: &Arc<Self>, ip: IpAddr) -> Option<Caller> {
         let tier = self.anonymous?;
-        Some(Caller { policy: self.clone(), key: None, tier, ip, session: None })
+        Some(self.without_key(tier, ip))
+    }
+
+    /// A caller of each tier that nobody is: whoever asks for limits that count no caller of their
+    /// own finds them there.
+    pub fn nobodies(self: &Arc<Self>, ip: IpAddr) -> impl Iterator<Item = Caller> {
+        (0..self.tiers.len()).map(move |tier| self.without_key(TierId(tier), ip))
+    }
+
+    fn without_key(self: &Arc<Self>, tier: TierId, ip: IpAddr) -> Caller {
+        Caller { policy: self.clone(), key: None, tier, ip, session: None, raises: None }
     }
 
     /// The caller that `entry`, which must be of this policy, makes.
     pub fn caller(self: &Arc<Self>, entry: Arc<KeyEntry>, ip: IpAddr) -> Caller {
         let (policy, tier) = (self.clone(), entry.tier);
-        Caller { policy, tier, key: Some(entry), ip, session: None }
+        Caller { policy, tier, key: Some(entry), ip, session: None, raises: None }
     }
 
     /// The caller that the key called `name` makes.
@@ -311,6 +326,16 @@ impl Policy {
         }
     }
 
+    /// Whether a key of that name is listed.
+    pub fn lists(&self, name: &str) -> bool {
+        self.keys.iter().any(|key| key.settings.name == name)
+    }
+
+    /// The names of the tiers, in the operator's order.
+    pub fn tier_names(&self) -> impl Iterator<Item = &str> {
+        self.tiers.iter().map(|tier| &*tier.name)
+    }
+
     /// The keys, in the operator's order.
     pub fn keys(&self) -> impl Iterator<Item = &KeyEntry> {
         self.keys.iter().map(AsRef::as_ref)
@@ -332,7 +357,7 @@ impl Policy {
     }
 
     /// The names that callers use for models, in no order.
-    pub(crate) fn model_names(&self) -> impl Iterator<Item = &str> {
+    pub fn model_names(&self) -> impl Iterator<Item = &str> {
         self.models.keys().map(String::as_str)
     }
 

@@ -11,6 +11,7 @@ use crate::SubjectKind;
 use crate::access::matches_any;
 use crate::bound::BoundLimit;
 use crate::policy::{Policy, Tier, TierId};
+use crate::raises::Raises;
 use crate::settings::{Guardrails, KeySettings};
 
 /// One value of a subject: whom a meter counts.
@@ -129,6 +130,8 @@ pub struct Caller {
     pub(crate) tier: TierId,
     pub(crate) ip: IpAddr,
     pub(crate) session: Option<Session>,
+    /// What is raised on anybody's meters; most of the time nothing is.
+    pub(crate) raises: Option<Arc<Raises>>,
 }
 
 impl Caller {

@@ -19,10 +19,17 @@ pub struct Watched {
     pub limit: Arc<BoundLimit>,
     /// Whom it counts here, as `user:ana and model:gpt-4o`; nothing for everybody.
     pub subject: Option<String>,
+    /// Until when the limit has another amount than its own.
+    pub raised_until: Option<Timestamp>,
     charge: Charge,
 }
 
 impl Watched {
+    /// The meter, the rule and a demand of nothing.
+    pub const fn charge(&self) -> &Charge {
+        &self.charge
+    }
+
     /// A charge of nothing: looking at it tells where the meter stands.
     pub fn look(&self) -> Option<Charges> {
         Charges::new(vec![self.charge], Stretch { least: 0, most: 0 }).ok()
@@ -73,10 +80,23 @@ impl Caller {
                 let request = Request { caller: self, model, endpoint };
                 let deployment = model.routes.first().map(AsRef::as_ref);
                 let subjects = request.subjects(bound, deployment);
-                meters.push(watch(bound, &subjects, now));
+                meters.push(self.watch(bound, &subjects, now));
             }
         }
         meters
+    }
+
+    fn watch(&self, bound: &Arc<BoundLimit>, subjects: &[Subject], now: Timestamp) -> Watched {
+        let words: Vec<_> = subjects.iter().map(ToString::to_string).collect();
+        let meter = bound.meter(subjects.iter().map(Subject::id));
+        let limit = self.in_force(bound, meter, now);
+        let (rule, demand) = (limit.rule(now), Demand::exactly(Amount::ZERO));
+        Watched {
+            subject: (!words.is_empty()).then(|| words.join(" and ")),
+            raised_until: self.raised(meter, now).map(|raised| raised.until),
+            charge: Charge { meter, rule, demand },
+            limit,
+        }
     }
 }
 
@@ -87,19 +107,6 @@ impl Policy {
         let meter = bound.meter(std::iter::once(Subject::of_ip(ip).id()));
         let charge = Charge { meter, rule: bound.rule(now), demand: Demand::exactly(Amount::ONE) };
         Charges::new(vec![charge], Stretch { least: 0, most: 0 }).ok()
-    }
-}
-
-fn watch(bound: &Arc<BoundLimit>, subjects: &[Subject], now: Timestamp) -> Watched {
-    let words: Vec<_> = subjects.iter().map(ToString::to_string).collect();
-    Watched {
-        subject: (!words.is_empty()).then(|| words.join(" and ")),
-        charge: Charge {
-            meter: bound.meter(subjects.iter().map(Subject::id)),
-            rule: bound.rule(now),
-            demand: Demand::exactly(Amount::ZERO),
-        },
-        limit: bound.clone(),
     }
 }
 
@@ -142,4 +149,10 @@ impl Shown<'_> {
     pub fn counts_output(&self) -> bool {
         self.limit.limit.unit == Unit::OutputTokens
     }
+}
+
+/// The instant that RFC 3339 text names, in whole milliseconds; nothing before 1970.
+pub fn instant(text: &str) -> Option<Timestamp> {
+    let instant: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(instant.as_millisecond()).ok().map(Timestamp::from_millis)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tollgate_limits::MeterId;
 use tollgate_policy::{
     Caller, Ended, Guardrails, KeyDigest, KeySettings, ModelSettings, Moment, Need, OnDisconnect,
-    Plan, Policy, ProviderSettings, Refusal, Route, Settings, TierSettings, parse,
+    Plan, Policy, ProviderSettings, Raised, Raises, Refusal, Route, Settings, TierSettings, parse,
 };
 use tollgate_tokens::{Counts, How, Tariff};
 use tollgate_units::{Amount, MicroUsdPerMillion, Timestamp, Tokens};
@@ -294,4 +294,36 @@ fn a_provider_limit_counts_the_provider_that_is_tried() {
     let (first, second) = (meters(&plan, 0), meters(&plan, 1));
     assert_ne!(first[0], second[0]);
     assert_eq!(first[1], second[1]);
+}
+
+#[test]
+fn a_raise_changes_one_meters_amount_and_nothing_else() {
+    let limits = ["100 tokens per day per user", "9 requests per minute per key"];
+    let policy = Policy::new(settings(
+        vec![tier("pro", &limits)],
+        vec![key("ana", "pro"), key("bob", "pro")],
+    ));
+    let of = |name: &str| policy.identify(Some(name), IP).unwrap();
+    let cap = r#", "max_tokens": 10"#;
+    let plain = plan(&of("ana"), cap).unwrap();
+    let meter = meters(&plain, 0)[0];
+    let until = NOW.plus(tollgate_units::Span::from_secs(1));
+    let raise = |until| Raises::new([(meter, Raised { amount: Amount::new(5000), until })]);
+    let most = |caller: Caller| -> Vec<u64> {
+        let plan = plan(&caller, cap).unwrap();
+        let charges = plan.candidates()[0].charges();
+        charges.iter().map(|charge| charge.rule.most().get()).collect()
+    };
+    assert_eq!(most(of("ana")), [100, 9]);
+    let raised = of("ana").with_raises(raise(until));
+    assert_eq!(meters(&plan(&raised, cap).unwrap(), 0), meters(&plain, 0), "what is used stays");
+    let shown = plan(&raised, cap).unwrap().candidates()[0].limits()[0].sentence().to_owned();
+    assert_eq!(shown, "5,000 tokens per day per user");
+    assert_eq!(most(raised.clone()), [5000, 9]);
+    let watched = raised.watched(true, NOW);
+    let row = watched.iter().find(|row| row.charge().meter == meter).unwrap();
+    assert_eq!((row.raised_until, row.limit.limit().most()), (Some(until), Amount::new(5000)));
+    assert_eq!(most(of("bob").with_raises(raise(until))), [100, 9], "somebody else");
+    assert_eq!(most(of("ana").with_raises(raise(NOW))), [100, 9], "it is over");
+    assert!(Raises::new([]).is_none());
 }
