@@ -1,7 +1,7 @@
-//! What would happen to a request now, limit by limit, with nothing charged; and where limits stand
-//! for an operator who asks. The same functions decide as on the way of a request.
+//! What would happen to a request now, limit by limit, with nothing charged. The same functions
+//! decide as on the way of a request.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use tollgate_wire::Endpoint;
 
 use crate::admit::NoRoom;
 use crate::gate::Gateway;
-use crate::models::{Row, rows, shown};
+use crate::models::shown;
 use crate::scales::Busy;
 
 /// What would happen to a request.
@@ -73,15 +73,6 @@ pub struct Asker {
     pub session: Option<String>,
 }
 
-/// Where the limits on one caller stand.
-#[derive(Debug, Serialize)]
-pub struct Holder {
-    /// The key's name, or `anonymous`.
-    pub key: String,
-    /// The limits, those shared with others included.
-    pub limits: Vec<Row>,
-}
-
 impl Gateway {
     /// What would happen to `body`, sent by `asker`, now. Nothing when there is no such caller.
     pub async fn explain(
@@ -90,7 +81,7 @@ impl Gateway {
         endpoint: Endpoint,
         body: &Bytes,
     ) -> Option<Explanation> {
-        let caller = self.caller_called(asker)?;
+        let caller = self.caller_asking(asker)?;
         let tier = caller.tier_name().to_string();
         let told = |refusal: Refusal| Explanation {
             tier: tier.clone(),
@@ -144,37 +135,8 @@ impl Gateway {
         }
     }
 
-    /// Where the limits stand for each caller that `subject` (`kind:value`) speaks of; without one,
-    /// for every key and for anonymous callers on loopback.
-    pub fn standings(&self, subject: Option<&str>) -> Vec<Holder> {
-        let policy = &self.live().policy;
-        let mut holders: Vec<_> = policy
-            .keys()
-            .filter(|key| subject.is_none_or(|subject| key.stands_for(subject)))
-            .filter_map(|key| {
-                let caller = policy.caller_of(key.name(), LOOPBACK)?;
-                Some(Holder { key: key.name().to_owned(), limits: rows(self, &caller, false) })
-            })
-            .collect();
-        let ip = match subject {
-            None => Some(LOOPBACK),
-            Some(subject) => subject.strip_prefix("ip:").and_then(|ip| ip.parse().ok()),
-        };
-        let anonymous = ip.and_then(|ip| policy.anonymous(ip));
-        holders.extend(anonymous.map(|caller| Holder {
-            key: "anonymous".to_owned(),
-            limits: rows(self, &caller, false),
-        }));
-        holders
-    }
-
-    fn caller_called(&self, asker: &Asker) -> Option<Caller> {
-        let policy = &self.live().policy;
-        let ip = asker.ip.unwrap_or(LOOPBACK);
-        let caller = match &asker.key {
-            Some(name) => policy.caller_of(name, ip),
-            None => policy.anonymous(ip),
-        }?;
+    fn caller_asking(&self, asker: &Asker) -> Option<Caller> {
+        let caller = self.caller_called(asker.key.as_deref(), asker.ip)?;
         Some(match &asker.session {
             Some(name) => {
                 let session = caller.session(name);
@@ -315,6 +277,3 @@ impl Look<'_> {
         }
     }
 }
-
-/// Where an operator's own questions come from.
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

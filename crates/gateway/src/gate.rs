@@ -15,6 +15,7 @@ use tollgate_wire::{Endpoint, Notice, NoticeKind};
 use crate::answer::{self, Outgoing, json, render};
 use crate::crew::Crew;
 use crate::identify::{self, Inbound};
+use crate::issued::Issued;
 use crate::room::Room;
 use crate::runaway::Runaways;
 use crate::saved::Saved;
@@ -33,6 +34,8 @@ pub struct Parts {
     pub live: Live,
     /// Where the meters are.
     pub meters: Arc<Memory>,
+    /// Keys and raises that were given while a gateway ran.
+    pub issued: Issued,
     /// What is counted for operators.
     pub metrics: Arc<Metrics>,
     /// The threads that count big prompts.
@@ -75,6 +78,7 @@ pub struct Bounds {
 pub struct Gateway {
     live: ArcSwap<Live>,
     pub(crate) meters: Arc<Memory>,
+    issued: Issued,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) scales: Scales,
     pub(crate) room: Room,
@@ -94,6 +98,7 @@ impl Gateway {
         Arc::new(Self {
             live: ArcSwap::from_pointee(parts.live),
             meters: parts.meters,
+            issued: parts.issued,
             metrics: parts.metrics,
             scales: Scales::new(parts.crew),
             room: Room::default(),
@@ -122,6 +127,11 @@ impl Gateway {
     /// The meters.
     pub const fn meters(&self) -> &Arc<Memory> {
         &self.meters
+    }
+
+    /// Keys and raises that are given while it runs.
+    pub const fn issued(&self) -> &Issued {
+        &self.issued
     }
 
     /// The clock that decisions are made by.

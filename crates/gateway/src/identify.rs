@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, Uri, header, request};
 use tollgate_limits::Wait;
-use tollgate_policy::{Caller, Policy, Refusal};
+use tollgate_policy::{Caller, KeyDigest, KeyEntry, Policy, Refusal};
 use tollgate_units::Span;
 use tollgate_wire::{Notice, NoticeKind, Protocol};
 
@@ -63,10 +63,21 @@ pub(crate) enum Unknown {
 pub(crate) fn identify(inbound: &Inbound, gate: &Gateway) -> Result<Caller, Unknown> {
     let (ip, policy) = (inbound.peer.ip(), &inbound.live.policy);
     let caller = match credential(&inbound.parts.headers, &inbound.parts.uri) {
-        Ok(credential) => policy.identify(credential, ip),
+        Ok(Some(secret)) => known(gate, policy, secret).map(|entry| policy.caller(entry, ip)),
+        Ok(None) => policy.anonymous(ip),
         Err(Ambiguous) => None,
     };
+    let caller = caller.map(|caller| caller.with_raises(gate.issued().in_force()));
     caller.ok_or_else(|| failed(gate, policy, ip))
+}
+
+/// The key with this secret: one of the configuration, else one that was issued. The secret is
+/// hashed once and before anything is compared; what is not known, has expired or was revoked goes
+/// the same way.
+fn known(gate: &Gateway, policy: &Arc<Policy>, secret: &str) -> Option<Arc<KeyEntry>> {
+    let digest = KeyDigest::of(secret);
+    let listed = policy.holder(&digest);
+    listed.or_else(|| gate.issued().find(&digest, policy, gate.clock().now()))
 }
 
 fn failed(gate: &Gateway, policy: &Policy, ip: IpAddr) -> Unknown {

@@ -55,6 +55,9 @@ pub struct Row {
     pub remaining: serde_json::Value,
     /// When all of it is back (RFC 3339); nothing for limits at once.
     pub resets_at: Option<String>,
+    /// Until when the amount is another than the configuration's (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raised_until: Option<String>,
 }
 
 /// The limits on `caller` and where they stand; with `own_only`, those that count nobody else.
@@ -81,11 +84,12 @@ fn row(watched: &Watched, standing: Standing) -> Row {
         held: show(standing.held),
         remaining: show(standing.left),
         resets_at: watched.limit.resets().then(|| rfc3339(standing.resets_at)),
+        raised_until: watched.raised_until.map(rfc3339),
     }
 }
 
 /// An amount as JSON shows it.
-pub(crate) fn shown(limit: &BoundLimit, amount: Amount) -> serde_json::Value {
+pub fn shown(limit: &BoundLimit, amount: Amount) -> serde_json::Value {
     match limit.amount_in_json(amount) {
         AmountInJson::Count(count) => count.into(),
         AmountInJson::Money(money) => money.to_string().trim_start_matches('$').into(),

@@ -236,6 +236,11 @@ impl KeyDigest {
         Some(Self(bytes))
     }
 
+    /// The digest of these bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The digest's bytes: what a directory is indexed by.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

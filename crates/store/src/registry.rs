@@ -90,6 +90,13 @@ pub struct IssuedKey {
     pub revoked_at: Option<Timestamp>,
 }
 
+impl IssuedKey {
+    /// The digests by which it is found: its own, and the one it had before.
+    pub fn digests(&self) -> impl Iterator<Item = [u8; 32]> + use<> {
+        [Some(self.digest), self.previous.map(|(digest, _)| digest)].into_iter().flatten()
+    }
+}
+
 /// Another amount for one meter, for a while.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Raise {

@@ -25,10 +25,10 @@ use tollgate_gateway::server::{Draining, Peer, Server};
 use tollgate_gateway::tasks::Tasks;
 use tollgate_gateway::telemetry::Metrics;
 use tollgate_gateway::upstream::{Account, Timeouts};
-use tollgate_gateway::{Bounds, Gateway, Live, Parts, Upstreams, tls};
+use tollgate_gateway::{Bounds, Gateway, Issued, Live, Parts, Upstreams, tls};
 use tollgate_policy::Policy;
 use tollgate_sim::{Provider, Script};
-use tollgate_store::{Clock, ClockHand, Memory};
+use tollgate_store::{Clock, ClockHand, Memory, Registry};
 use tollgate_units::{Span, Timestamp};
 
 pub use caller::{Answer, Caller, Running, chat, message};
@@ -102,6 +102,11 @@ impl Plot {
             Some(path) => Memory::open(path, clock, |_| {}).unwrap(),
             None => Memory::new(clock),
         };
+        let registry = match &self.data {
+            Some(path) => Registry::open(&path.with_extension("registry.db")),
+            None => Registry::in_memory(),
+        };
+        let issued = Issued::load(registry.unwrap(), meters.clock().now()).unwrap();
         let accounts: Vec<_> = config
             .upstreams
             .iter()
@@ -129,6 +134,7 @@ impl Plot {
             crew: Crew::start(NonZeroUsize::MIN, NonZeroUsize::new(64).unwrap()).unwrap(),
             metrics: Arc::new(Metrics::new()),
             meters: meters.clone(),
+            issued,
             loopback: true,
             draining: draining.clone(),
             seed: 7,

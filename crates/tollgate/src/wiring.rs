@@ -17,9 +17,9 @@ use tollgate_gateway::server::{Draining, Server};
 use tollgate_gateway::tasks::Tasks;
 use tollgate_gateway::telemetry::Metrics;
 use tollgate_gateway::upstream::{Account, Timeouts};
-use tollgate_gateway::{Bounds, Gateway, Live, Parts, Upstreams, server, tls};
+use tollgate_gateway::{Bounds, Gateway, Issued, Live, Parts, Upstreams, server, tls};
 use tollgate_policy::Policy;
-use tollgate_store::{Clock, Memory};
+use tollgate_store::{Clock, Memory, Registry};
 use tollgate_units::Span;
 
 use crate::Complaint;
@@ -45,6 +45,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Complaint> {
     let (draining, tasks) = (Draining::new(), Tasks::new());
     let metrics = Arc::new(Metrics::new());
     let meters = open(&config.data, &metrics)?;
+    let issued = issued(&config.data, meters.clock())?;
     let listener = bind("listen", config.listen)?;
     let admin_listener = bind("admin", config.admin)?;
     let (listen, admin) = (address(&listener)?, address(&admin_listener)?);
@@ -61,6 +62,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Complaint> {
         loopback: listen.ip().is_loopback(),
         seed: seed()?,
         draining: draining.clone(),
+        issued,
         meters,
         metrics,
     });
@@ -77,7 +79,9 @@ pub(crate) async fn start(config: Config) -> Result<Running, Complaint> {
     let loopback = admin.ip().is_loopback();
     let router = tollgate_admin::router(Admin { gateway: gateway.clone(), token, loopback });
     let server = Server::new(admin_listener, draining.clone(), tasks.clone());
-    tasks.spawn(server.run(move |request, _| tollgate_admin::answer(router.clone(), request)));
+    tasks.spawn(server.run(move |request, peer: server::Peer| {
+        tollgate_admin::answer(router.clone(), request, peer.addr)
+    }));
     Ok(Running { gateway, listen, admin, draining, tasks })
 }
 
@@ -95,7 +99,14 @@ impl Running {
         let rest = ends.saturating_duration_since(Instant::now()).max(LAST_BYTES);
         let finished = self.tasks.drain(rest).await;
         let meters = self.gateway.meters().clone();
-        let closed = tokio::task::spawn_blocking(move || meters.close()).await;
+        let gateway = self.gateway.clone();
+        let closed = tokio::task::spawn_blocking(move || {
+            if let Err(trouble) = gateway.issued().close() {
+                tracing::warn!(%trouble, "the registry's log could not be folded away");
+            }
+            meters.close()
+        })
+        .await;
         match closed {
             Ok(Ok(())) => Ok(finished),
             Ok(Err(error)) => Err(format!("what was used could not be written down: {error}")),
@@ -116,6 +127,20 @@ fn open(data: &Data, metrics: &Arc<Metrics>) -> Result<Arc<Memory>, Complaint> {
     Memory::open(path, Clock::system(), report)
         .map_err(|error| format!("data: {}: {error}", path.display()))
 }
+
+/// What was issued and raised while a gateway ran. The meters' file is open by now, so nobody else
+/// is at work beside it.
+fn issued(data: &Data, clock: &Clock) -> Result<Issued, Complaint> {
+    let registry = match data {
+        Data::File(path) => Registry::open(&path.with_extension(REGISTRY)),
+        Data::Memory => Registry::in_memory(),
+    };
+    let issued = registry.and_then(|registry| Issued::load(registry, clock.now()));
+    issued.map_err(|error| format!("data: {error}"))
+}
+
+/// The registry lies beside the data: `tollgate.registry.db`.
+const REGISTRY: &str = "registry.db";
 
 fn bind(which: &str, to: SocketAddr) -> Result<TcpListener, Complaint> {
     let listen = || {
