@@ -45,7 +45,7 @@ const ARROWS: &[Arrows] = &[
         "admin",
         2,
         &["config", "gateway", "limits", "policy", "store", "tokens", "units", "wire"],
-        &["sim"],
+        &["sim", "testkit"],
     ),
     arrows(
         "testkit",

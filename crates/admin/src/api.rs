@@ -1,22 +1,26 @@
 //! The paths of the admin plane.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use hyper::body::Incoming;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tollgate_gateway::{Asker, Gateway, foreign, telemetry};
 use tollgate_wire::{Endpoint, Protocol};
 use tower::ServiceExt;
 
-use crate::Token;
+use crate::by::Remote;
+use crate::objection::Objection;
+use crate::{Token, by, keys, raises};
 
 /// What the admin plane asks, and what opens it.
 #[derive(Clone, Debug)]
@@ -33,7 +37,14 @@ pub struct Admin {
 pub fn router(admin: Admin) -> Router {
     let behind_token = Router::new()
         .route("/metrics", get(metrics))
-        .route("/api/v1/limits", get(limits))
+        .route("/api/v1/audit", get(by::audit))
+        .route("/api/v1/keys", get(keys::list).post(keys::create))
+        .route("/api/v1/keys/{name}", get(keys::show).patch(keys::update).delete(keys::revoke))
+        .route("/api/v1/keys/{name}/rotate", post(keys::rotate))
+        .route("/api/v1/limits", get(raises::stand).post(raises::change))
+        .route("/api/v1/limits/raises", get(raises::list))
+        .route("/api/v1/limits/raises/{id}", delete(raises::end))
+        .layer(DefaultBodyLimit::max(CHANGE_BYTES_MAX))
         // Past its parsing it has the bounds of any request; the rest is the question around it.
         .route("/api/v1/explain", post(explain).layer(DefaultBodyLimit::max(QUESTION_BYTES_MAX)))
         .fallback(unknown)
@@ -57,15 +68,6 @@ async fn ready(State(admin): State<Admin>) -> Response {
 async fn metrics(State(admin): State<Admin>) -> Response {
     let page = admin.gateway.render_metrics();
     ([(header::CONTENT_TYPE, telemetry::CONTENT_TYPE)], page).into_response()
-}
-
-#[derive(Deserialize)]
-struct LimitsQuery {
-    subject: Option<String>,
-}
-
-async fn limits(State(admin): State<Admin>, Query(query): Query<LimitsQuery>) -> Json<Value> {
-    Json(json!({"holders": admin.gateway.standings(query.subject.as_deref())}))
 }
 
 /// What somebody wants explained.
@@ -126,8 +128,30 @@ fn usual_endpoint(admin: &Admin, model: Option<&str>) -> Endpoint {
 /// The usual bound of a body (`max_body`), and room around it.
 const QUESTION_BYTES_MAX: usize = 33 * 1024 * 1024;
 
+/// More than any change needs.
+const CHANGE_BYTES_MAX: usize = 64 * 1024;
+
 async fn unknown() -> Response {
     mistake(StatusCode::NOT_FOUND, "there is nothing at this path of the admin plane")
+}
+
+/// What the query of `uri` asks for.
+pub(crate) fn page<T: DeserializeOwned>(uri: &Uri) -> Result<T, Objection> {
+    match Query::try_from_uri(uri) {
+        Ok(Query(asked)) => Ok(asked),
+        Err(error) => Err(Objection::new(StatusCode::BAD_REQUEST, error.body_text())),
+    }
+}
+
+/// Does what waits for the disk, or looks at many keys, away from the threads that serve requests.
+/// It is done to its end even where nobody waits for the answer any more.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Objection> + Send + 'static,
+) -> Result<T, Objection> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        let message = format!("what was asked for broke off: {error}");
+        Err(Objection::new(StatusCode::INTERNAL_SERVER_ERROR, message))
+    })
 }
 
 async fn authorize(State(admin): State<Admin>, request: Request, next: Next) -> Response {
@@ -146,11 +170,16 @@ async fn own_origin(State(admin): State<Admin>, request: Request, next: Next) ->
 }
 
 fn mistake(status: StatusCode, message: &str) -> Response {
-    (status, Json(json!({"error": {"message": message}}))).into_response()
+    Objection::new(status, message).into_response()
 }
 
-/// Answers one request; the router is cloned for each, which costs a reference count.
-pub async fn answer(router: Router, request: axum::http::Request<Incoming>) -> Response {
+/// Answers one request from `peer`; the router is cloned for each, which costs a reference count.
+pub async fn answer(
+    router: Router,
+    mut request: axum::http::Request<Incoming>,
+    peer: SocketAddr,
+) -> Response {
+    request.extensions_mut().insert(Remote(peer));
     match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},

@@ -1,11 +1,20 @@
-//! The admin plane: metrics, where limits stand, what would happen to a request.
+//! The admin plane: metrics, where limits stand, what would happen to a request; and what operators
+//! change while the gateway runs: keys, raises and resets, each with a line in the audit log.
 //!
 //! Everything but the health checks is behind the admin token, compared in constant time. The plane
-//! only asks the gateway; it decides nothing, and `explain` runs the same functions as a request.
+//! decides nothing of a request, and `explain` runs the same functions as one.
 //! It has a listener of its own, so that it can stay on loopback while callers come from outside.
 
 mod api;
+mod by;
+mod draft;
+mod fields;
+mod keys;
+mod objection;
+mod raises;
+mod secret;
 mod token;
 
 pub use api::{Admin, answer, router};
+pub use secret::{KeySecret, SECRET_BYTES};
 pub use token::{TOKEN_BYTES, Token};

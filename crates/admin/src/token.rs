@@ -3,6 +3,7 @@
 use std::fmt;
 
 use subtle::ConstantTimeEq;
+use tollgate_policy::KeyDigest;
 
 /// Random bytes in a token that the gateway makes for itself.
 pub const TOKEN_BYTES: usize = 32;
@@ -39,6 +40,12 @@ impl Token {
             return false;
         };
         presented.as_bytes().ct_eq(self.0.as_bytes()).into()
+    }
+
+    /// Eight digits that tell this token from others in a log, and open nothing.
+    pub(crate) fn fingerprint(&self) -> String {
+        let digest = KeyDigest::of(&self.0).to_string();
+        digest.trim_start_matches("sha256:").chars().take(8).collect()
     }
 
     /// The secret itself, to be written to a file that only its owner can read.
