@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -20,11 +20,17 @@ pub(crate) fn ask(
     body: Option<String>,
 ) -> Result<Value, Complaint> {
     let (base, token) = find(reach)?;
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(method)
         .uri(format!("{}{path}", base.trim_end_matches('/')))
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
-        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONTENT_TYPE, "application/json");
+    // Who sits at this terminal, for the audit log.
+    let actor = environment("TOLLGATE_ACTOR").or_else(|| environment("USER"));
+    if let Some(actor) = actor.filter(|actor| actor.bytes().all(|byte| byte.is_ascii_graphic())) {
+        request = request.header("x-tollgate-actor", actor);
+    }
+    let request = request
         .body(Full::new(Bytes::from(body.unwrap_or_default())))
         .map_err(|error| format!("{base} is not an address: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -42,11 +48,16 @@ async fn exchange(base: &str, request: Request<Full<Bytes>>) -> Result<Value, Co
     let body = body.map_err(|error| format!("the answer broke off: {error}"))?.to_bytes();
     let value: Value = serde_json::from_slice(&body)
         .map_err(|error| format!("the answer is not JSON ({status}): {error}"))?;
-    if status == StatusCode::OK {
+    if status.is_success() {
         return Ok(value);
     }
     let message = value.pointer("/error/message").and_then(Value::as_str);
-    Err(format!("{status}: {}", message.unwrap_or("no reason given")))
+    let field = value.pointer("/error/field").and_then(Value::as_str);
+    let message = message.unwrap_or("no reason given");
+    // What is shown under its words keeps its own line.
+    let apart = if message.contains('\n') { "\n" } else { " " };
+    let field = field.map(|field| format!("{field}:{apart}")).unwrap_or_default();
+    Err(format!("{status}: {field}{message}"))
 }
 
 /// The admin plane's address and token: from the arguments and the environment, else from the

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::limits::text;
+use crate::terminal::text;
 use crate::{Complaint, Reach, admin_client, terminal};
 
 #[derive(Debug, Args)]
@@ -78,9 +78,7 @@ fn in_words(answer: &Value) -> String {
         format!("refused: tier {}. {}", text(answer, "tier"), text(answer, "refusal"))
     };
     let columns = ["verdict", "limit", "requested", "used", "held", "amount", "wait_ms"];
-    let head = columns.iter().map(|column| format!("  {}", column.replace('_', " "))).collect();
     let limits = answer.get("limits").and_then(Value::as_array).into_iter().flatten();
-    let row = |limit| columns.iter().map(|column| format!("  {}", text(limit, column))).collect();
-    let rows: Vec<Vec<String>> = std::iter::once(head).chain(limits.map(row)).collect();
+    let rows = terminal::indented(terminal::rows(&columns, limits));
     if rows.len() == 1 { verdict } else { format!("{verdict}\n\n{}", terminal::table(&rows)) }
 }

@@ -1,60 +1,159 @@
-//! `tollgate limits`: where limits stand now.
+//! `tollgate limits`: where limits stand now, other amounts for a while, and a clean slate.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Complaint, Reach, admin_client, terminal};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Whose limits, as `key:web`, `user:ana`, `team:acme` or `ip:192.0.2.7`; everybody's if
     /// absent.
     subject: Option<String>,
+    /// Go on after the key of this name.
+    #[arg(long, value_name = "NAME")]
+    after: Option<String>,
     #[command(flatten)]
     reach: Reach,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  tollgate limits user:ana
+  tollgate limits raise user:ana \"10k tokens per day per user\" --to 50k --for 2h
+  tollgate limits raises
+  tollgate limits reset user:ana \"10k tokens per day per user\"";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// End a raise before its time.
+    Lower {
+        /// Its id, as `tollgate limits raises` shows it.
+        id: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Give a subject another amount of a limit for a while: more, or less.
+    Raise {
+        #[command(flatten)]
+        which: Which,
+        /// The amount meanwhile, as `50k` or `$25`.
+        #[arg(long, value_name = "AMOUNT")]
+        to: String,
+        /// For how long, as `2h` or `7d`.
+        #[arg(long = "for", value_name = "SPAN")]
+        span: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// What is raised now.
+    Raises {
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Forget what a subject has used of a limit; what running requests hold stays.
+    Reset {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        reach: Reach,
+    },
+}
+
+/// A limit on somebody.
+#[derive(Debug, Args)]
+struct Which {
+    /// Whom it counts, as `tollgate limits` shows it: `user:ana`, or `everybody`.
+    subject: String,
+    /// The limit's sentence in the configuration, or its name.
+    limit: String,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
-    let query =
-        arguments.subject.as_deref().map(|subject| format!("?subject={}", escaped(subject)));
-    let path = format!("/api/v1/limits{}", query.unwrap_or_default());
+    match &arguments.command {
+        None => stand(arguments),
+        Some(Command::Lower { id, reach }) => {
+            let path = format!("/api/v1/limits/raises/{}", escaped(id));
+            let answer = admin_client::ask(reach, &Method::DELETE, &path, None)?;
+            let ended = answer.get("raise").cloned().unwrap_or_default();
+            tell(reach, &answer, &RAISE, &[ended]);
+            Ok(())
+        }
+        Some(Command::Raise { which, to, span, reach }) => {
+            let Which { subject, limit } = which;
+            let asked = json!({"subject": subject, "limit": limit, "amount": to, "for": span});
+            change(reach, &asked, "raises", &RAISE)
+        }
+        Some(Command::Raises { reach }) => {
+            let answer = admin_client::ask(reach, &Method::GET, "/api/v1/limits/raises", None)?;
+            tell(reach, &answer, &RAISE, &items(&answer, "raises"));
+            Ok(())
+        }
+        Some(Command::Reset { which, reach }) => {
+            let asked = json!({"subject": which.subject, "limit": which.limit, "reset": true});
+            change(reach, &asked, "reset", &["subject", "limit", "forgotten"])
+        }
+    }
+}
+
+const RAISE: [&str; 5] = ["subject", "limit", "amount", "until", "id"];
+
+fn change(reach: &Reach, asked: &Value, what: &str, columns: &[&str]) -> Result<(), Complaint> {
+    let asked = Some(asked.to_string());
+    let answer = admin_client::ask(reach, &Method::POST, "/api/v1/limits", asked)?;
+    tell(reach, &answer, columns, &items(&answer, what));
+    Ok(())
+}
+
+fn tell(reach: &Reach, answer: &Value, columns: &[&str], rows: &[Value]) {
+    if reach.json {
+        terminal::say(&answer.to_string());
+    } else {
+        terminal::say(&terminal::table(&terminal::rows(columns, rows.iter())));
+    }
+}
+
+fn items(answer: &Value, name: &str) -> Vec<Value> {
+    answer.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+fn stand(arguments: &Arguments) -> Result<(), Complaint> {
+    let asked = [("subject", &arguments.subject), ("after", &arguments.after)];
+    let asked = asked.into_iter().filter_map(|(name, word)| Some((name, word.as_ref()?)));
+    let query = asked
+        .fold("?".to_owned(), |query, (name, word)| format!("{query}{name}={}&", escaped(word)));
+    let path = format!("/api/v1/limits{}", query.trim_end_matches(['&', '?']));
     let answer = admin_client::ask(&arguments.reach, &Method::GET, &path, None)?;
     if arguments.reach.json {
         terminal::say(&answer.to_string());
         return Ok(());
     }
-    let holders = answer.get("holders").and_then(Value::as_array).cloned().unwrap_or_default();
+    let holders = items(&answer, "holders");
     if holders.is_empty() {
         let forms = "key:NAME, user:NAME, team:NAME, project:NAME, org:NAME or ip:ADDRESS";
         return Err(format!("nobody is called that: ask for {forms}"));
     }
     for holder in &holders {
-        terminal::say(&format!("{}\n", text(holder, "key")));
+        terminal::say(&format!("{}\n", terminal::text(holder, "key")));
         terminal::say(&format!("{}\n", terminal::table(&rows(holder))));
+    }
+    if let Some(next) = answer.get("next").and_then(Value::as_str) {
+        terminal::complain(&format!("there are more: --after {next}"));
     }
     Ok(())
 }
 
 fn rows(holder: &Value) -> Vec<Vec<String>> {
     let columns = ["limit", "subject", "used", "held", "remaining", "resets_at"];
-    let head = columns.iter().map(|column| format!("  {}", column.replace('_', " "))).collect();
-    let limits = holder.get("limits").and_then(Value::as_array).into_iter().flatten();
-    let row = |limit| columns.iter().map(|column| format!("  {}", text(limit, column))).collect();
-    std::iter::once(head).chain(limits.map(row)).collect()
-}
-
-/// A field as it is read: strings without quotes, what is absent as a dash.
-pub(crate) fn text(of: &Value, field: &str) -> String {
-    match of.get(field) {
-        None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    }
+    terminal::indented(terminal::rows(&columns, items(holder, "limits").iter()))
 }
 
 /// Percent-encoded, all but what every query may hold.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let byte = |byte: u8| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':') {
             char::from(byte).to_string()

@@ -1,6 +1,7 @@
 //! The binary: arguments and wiring. What it decides is decided in the libraries.
 
 mod admin_client;
+mod audit;
 mod check;
 mod demo;
 mod explain;
@@ -36,15 +37,17 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Who changed what through the admin API.
+    Audit(audit::Arguments),
     /// Validate a configuration, and say in words what each tier may do.
     Check(check::Arguments),
     /// A scripted provider, realistic traffic and the gateway in one process: no account, no key.
     Demo(demo::Arguments),
     /// What would happen to a request now, limit by limit; nothing is charged.
     Explain(explain::Arguments),
-    /// Keys for callers.
+    /// Keys for callers: issue, list, change, rotate, revoke.
     Keys(keys::Arguments),
-    /// Where limits stand now.
+    /// Where limits stand now; other amounts for a while, and a clean slate.
     Limits(limits::Arguments),
     /// Run the gateway.
     Serve(serve::Arguments),
@@ -71,6 +74,7 @@ type Complaint = String;
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

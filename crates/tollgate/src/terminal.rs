@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use serde_json::Value;
+
 /// Prints `text` and a line's end. A reader who has gone away (`| head`) is no failure.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{text}");
@@ -10,6 +12,31 @@ pub(crate) fn say(text: &str) {
 /// Prints `text` on standard error.
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// The rows of a table of JSON objects, under a head of their fields' names.
+pub(crate) fn rows<'v>(
+    columns: &[&str],
+    objects: impl Iterator<Item = &'v Value>,
+) -> Vec<Vec<String>> {
+    let head = columns.iter().map(|column| column.replace('_', " ")).collect();
+    let row = |object| columns.iter().map(|column| text(object, column)).collect();
+    std::iter::once(head).chain(objects.map(row)).collect()
+}
+
+/// A field as it is read: strings without quotes, what is absent as a dash.
+pub(crate) fn text(of: &Value, field: &str) -> String {
+    match of.get(field) {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// The same rows, under something else.
+pub(crate) fn indented(mut rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    rows.iter_mut().flatten().for_each(|cell| cell.insert_str(0, "  "));
+    rows
 }
 
 /// Rows of a table as lines, each column as wide as its widest cell.
