@@ -41,7 +41,7 @@ struct Directory {
 
 /// One key, and what follows from it once it was used.
 #[derive(Debug)]
-pub(crate) struct Holder {
+struct Holder {
     key: IssuedKey,
     made: ArcSwapOption<Made>,
 }
@@ -79,7 +79,7 @@ impl Issued {
 
     /// The entry of the key whose secret has this digest; nothing where it is not known, expired,
     /// revoked, or has no place in `policy`.
-    pub(crate) fn find(
+    pub fn find(
         &self,
         digest: &KeyDigest,
         policy: &Arc<Policy>,

@@ -93,9 +93,8 @@ pub fn amount_of(unit: Unit, text: &str) -> Result<Amount, Mistake> {
     let read = read.map(|limit| (limit.amount, limit.unit));
     match read {
         Ok((amount, counted)) if (counted == Unit::Cost) == (unit == Unit::Cost) => Ok(amount),
-        Ok(_) => Err(Mistake::new(0..text.len(), expected(unit))),
         Err(mistake) if mistake.at.end <= text.len() => Err(mistake),
-        Err(_) => Err(Mistake::new(0..text.len(), expected(unit))),
+        Ok(_) | Err(_) => Err(Mistake::new(0..text.len(), expected(unit))),
     }
 }
 

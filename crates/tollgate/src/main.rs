@@ -33,6 +33,7 @@ Examples:
   tollgate check tollgate.yaml                    validate, and say who may do what
   tollgate serve --config tollgate.yaml           run the gateway
   OPENAI_API_KEY=… tollgate serve                 run it with no configuration, on loopback
+  tollgate keys create app --tier pro             issue a key, on a running gateway
   tollgate explain --key web --model gpt-4o       what would happen to a request now";
 
 #[derive(Debug, Subcommand)]

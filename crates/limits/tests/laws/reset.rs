@@ -25,7 +25,9 @@ proptest! {
         after in history_with_rebooking(20),
     ) {
         let mut world = World::new(rules);
-        before.iter().for_each(|step| world.play(step));
+        for step in &before {
+            world.play(step);
+        }
         let books = world.shelf.books;
         let stood: Vec<_> = (0..4).map(|at| standing(&world, at)).collect();
         let rule = turned(world.rules[0], world.now);
@@ -34,8 +36,8 @@ proptest! {
         let stands = standing(&world, 0);
         prop_assert_eq!((stands.used, stands.held), (Amount::ZERO, stood[0].held));
         prop_assert_eq!(stands.left, rule.most().less(stands.held));
-        for at in 1..4 {
-            prop_assert_eq!(standing(&world, at), stood[at], "meter {}", at);
+        for (at, stood) in stood.iter().enumerate().skip(1) {
+            prop_assert_eq!(&standing(&world, at), stood, "meter {}", at);
         }
         prop_assert_eq!(world.shelf.books, books);
         // What is open ends as ever: nothing is lost and nothing comes from nowhere.
@@ -62,7 +64,7 @@ fn what_is_held_over_a_reset_settles_as_ever() {
     ];
     for rule in table {
         let mut shelf = Meters::default();
-        let mut take = |shelf: &mut Meters, number, amount| {
+        let take = |shelf: &mut Meters, number, amount| {
             let charges = firm(vec![exactly(0, rule, amount)]);
             reserve(shelf, &charges, ReservationId::new(number), ms(5)).expect("there is room")
         };

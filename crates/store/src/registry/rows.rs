@@ -37,8 +37,8 @@ pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<IssuedKey> {
         user: row.get(7)?,
         project: row.get(8)?,
         org: row.get(9)?,
-        limits: limits.map(lines).unwrap_or_default(),
-        models: models.map(lines),
+        limits: limits.as_deref().map(lines).unwrap_or_default(),
+        models: models.as_deref().map(lines),
         trust_user: row.get(12)?,
         created_at: instant(row.get(13)?).unwrap_or_default(),
         expires_at: instant(row.get(14)?),
@@ -77,6 +77,6 @@ fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
-fn lines(text: String) -> Vec<String> {
+fn lines(text: &str) -> Vec<String> {
     if text.is_empty() { Vec::new() } else { text.split('\n').map(str::to_owned).collect() }
 }

@@ -11,6 +11,7 @@
     reason = "whatever fails here fails a test, and figures are for people"
 )]
 
+mod admin;
 mod house;
 mod kill;
 #[path = "../outside/mod.rs"]
