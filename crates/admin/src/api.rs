@@ -18,7 +18,7 @@ use tollgate_gateway::{Asker, Gateway, foreign, telemetry};
 use tollgate_wire::{Endpoint, Protocol};
 use tower::ServiceExt;
 
-use crate::by::Remote;
+use crate::by::{By, Remote};
 use crate::objection::Objection;
 use crate::{Token, by, keys, raises};
 
@@ -154,10 +154,17 @@ pub(crate) async fn blocking<T: Send + 'static>(
     })
 }
 
-async fn authorize(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+async fn authorize(State(admin): State<Admin>, mut request: Request, next: Next) -> Response {
     let presented = request.headers().get(header::AUTHORIZATION);
     if admin.token.opens(presented.and_then(|value| value.to_str().ok())) {
-        return next.run(request).await;
+        let remote = request.extensions().get::<Remote>();
+        return match By::of(request.headers(), remote, admin.token.fingerprint()) {
+            Ok(by) => {
+                request.extensions_mut().insert(by);
+                next.run(request).await
+            }
+            Err(objection) => objection.into_response(),
+        };
     }
     mistake(StatusCode::UNAUTHORIZED, "send the admin token as \"Authorization: Bearer TOKEN\"")
 }

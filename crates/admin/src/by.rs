@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, State};
-use axum::http::{StatusCode, Uri, request};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tollgate_policy::rfc3339;
@@ -26,30 +26,25 @@ pub(crate) struct By {
     remote: String,
 }
 
-impl FromRequestParts<Admin> for By {
-    type Rejection = Objection;
-
-    async fn from_request_parts(
-        parts: &mut request::Parts,
-        admin: &Admin,
+impl By {
+    /// Who sends a request with these headers, from `remote`, to somebody whose token has this
+    /// fingerprint.
+    pub(crate) fn of(
+        headers: &HeaderMap,
+        remote: Option<&Remote>,
+        token: String,
     ) -> Result<Self, Objection> {
-        let named = parts.headers.get(ACTOR).map(|value| {
+        let actor = headers.get(ACTOR).map(|value| {
             let name = value.to_str().ok().map(str::trim).filter(|name| !name.is_empty());
             name.filter(|name| name.len() <= ACTOR_BYTES_MAX).map(str::to_owned).ok_or_else(|| {
                 let message = format!("{ACTOR}: expected 1 to {ACTOR_BYTES_MAX} ASCII characters");
                 Objection::new(StatusCode::BAD_REQUEST, message)
             })
         });
-        let remote = parts.extensions.get::<Remote>();
-        Ok(Self {
-            actor: named.transpose()?,
-            token: admin.token.fingerprint(),
-            remote: remote.map_or_else(|| "unknown".to_owned(), |remote| remote.0.to_string()),
-        })
+        let remote = remote.map_or_else(|| "unknown".to_owned(), |remote| remote.0.to_string());
+        Ok(Self { actor: actor.transpose()?, token, remote })
     }
-}
 
-impl By {
     /// A line of the audit log, which is logged as well. `details` holds no secret.
     pub(crate) fn entry(
         &self,

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_policy::{Policy, parse};
+use tollgate_policy::{Exceed, Policy, parse};
 use tollgate_store::IssuedKey;
-use tollgate_units::Timestamp;
+use tollgate_units::{Span, Timestamp};
 
 use crate::fields::Fields;
 use crate::objection::Objection;
@@ -82,7 +82,7 @@ fn expiry(fields: &Fields, key: &mut IssuedKey, now: Timestamp) -> Result<(), Ob
         return Err(Objection::field("expires_in", "expected this or expires_at, not both"));
     }
     let span = fields.span("expires_in")?;
-    if span.is_some_and(|span| span.is_zero()) {
+    if span.is_some_and(Span::is_zero) {
         return Err(Objection::field("expires_in", "expected more than nothing; revoke the key"));
     }
     let at = fields.instant("expires_at", now)?.or(span.map(|span| now.plus(span)));
@@ -99,6 +99,11 @@ fn limits(sentences: &[&str]) -> Result<Vec<String>, Objection> {
     for (at, text) in sentences.iter().enumerate() {
         let field = format!("limits[{at}]");
         let limit = parse(text).map_err(|mistake| Objection::sentence(&field, text, &mistake))?;
+        if matches!(limit.exceed, Exceed::Downgrade(_)) {
+            let message = "a key's own limit cannot send requests to another model: whether such \
+                           ways end is seen when the configuration is read; put it in a tier";
+            return Err(Objection::field(&field, message));
+        }
         let named = limit.name.as_ref().map(|name| format!("named {name}"));
         for same in [Some(limit.identity()), named].into_iter().flatten() {
             if let Some(first) = seen.insert(same, at) {

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tollgate_gateway::{Desk, Gateway, KEYS_MAX};
@@ -65,7 +65,7 @@ pub(crate) async fn show(State(admin): State<Admin>, Path(name): Path<String>) -
 /// `POST /api/v1/keys`.
 pub(crate) async fn create(
     State(admin): State<Admin>,
-    by: By,
+    Extension(by): Extension<By>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
@@ -90,7 +90,7 @@ pub(crate) async fn create(
 pub(crate) async fn update(
     State(admin): State<Admin>,
     Path(name): Path<String>,
-    by: By,
+    Extension(by): Extension<By>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
@@ -112,7 +112,7 @@ pub(crate) async fn update(
 pub(crate) async fn rotate(
     State(admin): State<Admin>,
     Path(name): Path<String>,
-    by: By,
+    Extension(by): Extension<By>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
@@ -136,7 +136,11 @@ pub(crate) async fn rotate(
 }
 
 /// `DELETE /api/v1/keys/{name}`. Done again, it changes nothing.
-pub(crate) async fn revoke(State(admin): State<Admin>, Path(name): Path<String>, by: By) -> Answer {
+pub(crate) async fn revoke(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    Extension(by): Extension<By>,
+) -> Answer {
     blocking(move || {
         let (gate, now) = (&admin.gateway, admin.gateway.clock().now());
         let desk = gate.issued().desk();

@@ -1,9 +1,9 @@
 //! `/api/v1/limits`: where limits stand, other amounts for a while, and a clean slate.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tollgate_gateway::{Gateway, RAISES_MAX, Standings, shown};
@@ -43,7 +43,7 @@ pub(crate) async fn stand(
 /// `POST /api/v1/limits`: a raise, or a reset.
 pub(crate) async fn change(
     State(admin): State<Admin>,
-    by: By,
+    Extension(by): Extension<By>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
@@ -69,7 +69,11 @@ pub(crate) async fn list(State(admin): State<Admin>) -> Json<Value> {
 }
 
 /// `DELETE /api/v1/limits/raises/{id}`.
-pub(crate) async fn end(State(admin): State<Admin>, Path(id): Path<String>, by: By) -> Answer {
+pub(crate) async fn end(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    Extension(by): Extension<By>,
+) -> Answer {
     blocking(move || {
         let (issued, now) = (admin.gateway.issued(), admin.gateway.clock().now());
         let desk = issued.desk();

@@ -13,7 +13,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use tollgate_gateway::Issued;
-use tollgate_policy::{Guardrails, KeyDigest, Policy, Settings, TierSettings, parse};
+use tollgate_policy::{
+    Guardrails, KeyDigest, Policy, SessionSettings, Settings, TierSettings, parse,
+};
 use tollgate_store::{Change, Entry, IssuedKey, Registry};
 use tollgate_units::{Timestamp, Tokens};
 
@@ -104,6 +106,10 @@ fn settings() -> Settings {
         limits: Vec::new(),
         guardrails: Guardrails::default(),
         keys: Vec::new(),
+        teams: Vec::new(),
+        projects: Vec::new(),
+        orgs: Vec::new(),
+        sessions: SessionSettings::default(),
         min_output_tokens: Tokens::new(16),
     }
 }

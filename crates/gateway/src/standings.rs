@@ -53,12 +53,11 @@ impl Gateway {
     /// `everybody` is nobody in particular.
     pub fn meters_of(&self, subject: &str) -> Vec<Watched> {
         let whose = subject.split(" and ").find(|part| is_of_a_key(part));
-        let callers = match whose {
-            Some(whose) => self.holders(Some(whose), None, HOLDERS_MAX),
-            None => {
-                let ip = subject.split(" and ").find_map(ip).unwrap_or(LOOPBACK);
-                self.live().policy.nobodies(ip).collect()
-            }
+        let callers = if whose.is_some() {
+            self.holders(whose, None, HOLDERS_MAX)
+        } else {
+            let ip = subject.split(" and ").find_map(ip).unwrap_or(LOOPBACK);
+            self.live().policy.nobodies(ip).collect()
         };
         let wanted = (subject != EVERYBODY).then_some(subject);
         let now = self.clock().now();
@@ -74,8 +73,8 @@ impl Gateway {
         found
     }
 
-    /// The key called `name`, listed or issued, as a caller at `ip`, which is loopback where none is
-    /// said; without a name, one who has no key.
+    /// The key called `name`, listed or issued, as a caller at `ip`, which is loopback where none
+    /// is said; without a name, one who has no key.
     pub(crate) fn caller_called(&self, name: Option<&str>, ip: Option<IpAddr>) -> Option<Caller> {
         let (policy, ip) = (&self.live().policy, ip.unwrap_or(LOOPBACK));
         let caller = match name {

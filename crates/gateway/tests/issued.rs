@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tollgate_gateway::upstream::Timeouts;
-use tollgate_gateway::{Live, Upstreams};
+use tollgate_gateway::{Asker, Live, Upstreams};
 use tollgate_policy::{KeyDigest, Policy};
 use tollgate_sim::{Act, Script};
 use tollgate_store::{Entry, IssuedKey, Raise};
@@ -226,11 +226,12 @@ async fn operators_find_issued_keys_where_they_find_the_others() {
     assert_eq!(names(None, Some("listed"), 2), told("web-0 web-1", "web-1"));
     assert_eq!(names(None, Some("web-4"), 9), told("web-5 web-6", ""));
     let body = chat("gpt-4o-mini", "Hi").to_string().into();
-    let explained =
-        house.gateway.explain(Some("web-0"), Endpoint::ChatCompletions, &body).await.unwrap();
+    let asker = |name: &str| Asker { key: Some(name.to_owned()), ..Asker::default() };
+    let explained = house.gateway.explain(&asker("web-0"), Endpoint::ChatCompletions, &body).await;
+    let explained = explained.unwrap();
     assert!(explained.admitted, "{explained:?}");
     assert_eq!(explained.tier, "pro");
-    let nobody = house.gateway.explain(Some("web-9"), Endpoint::ChatCompletions, &body).await;
+    let nobody = house.gateway.explain(&asker("web-9"), Endpoint::ChatCompletions, &body).await;
     assert!(nobody.is_none());
 }
 

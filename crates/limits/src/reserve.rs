@@ -193,8 +193,8 @@ pub fn peek(
     }
 }
 
-/// Forgets what is used of a meter, as if it had come back; what is held stays, and settles as ever.
-/// How much was forgotten. The books stay as they are: what was used was used.
+/// Forgets what is used of a meter, as if it had come back; what is held stays, and settles as
+/// ever. How much was forgotten. The books stay as they are: what was used was used.
 ///
 /// A bucket cannot tell what lies behind a charge from what has drained. So of what it holds for a
 /// reservation that is older than what is forgotten, a refund may drain instead of coming back.

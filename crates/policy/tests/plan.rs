@@ -305,8 +305,8 @@ fn a_raise_changes_one_meters_amount_and_nothing_else() {
     ));
     let of = |name: &str| policy.identify(Some(name), IP).unwrap();
     let cap = r#", "max_tokens": 10"#;
-    let plain = plan(&of("ana"), cap).unwrap();
-    let meter = meters(&plain, 0)[0];
+    let before = plan(&of("ana"), cap).unwrap();
+    let meter = meters(&before, 0)[0];
     let until = NOW.plus(tollgate_units::Span::from_secs(1));
     let raise = |until| Raises::new([(meter, Raised { amount: Amount::new(5000), until })]);
     let most = |caller: Caller| -> Vec<u64> {
@@ -316,7 +316,7 @@ fn a_raise_changes_one_meters_amount_and_nothing_else() {
     };
     assert_eq!(most(of("ana")), [100, 9]);
     let raised = of("ana").with_raises(raise(until));
-    assert_eq!(meters(&plan(&raised, cap).unwrap(), 0), meters(&plain, 0), "what is used stays");
+    assert_eq!(meters(&plan(&raised, cap).unwrap(), 0), meters(&before, 0), "what is used stays");
     let shown = plan(&raised, cap).unwrap().candidates()[0].limits()[0].sentence().to_owned();
     assert_eq!(shown, "5,000 tokens per day per user");
     assert_eq!(most(raised.clone()), [5000, 9]);

@@ -121,6 +121,12 @@ async fn what_is_wrong_with_a_key_is_said_with_its_field_and_changes_nothing() {
             "limits[1]",
             "counts the same as limits[0]",
         ),
+        (
+            with("limits", json!(["5 tokens per day, then downgrade to gpt-4o-mini"])),
+            400,
+            "limits[0]",
+            "to another model",
+        ),
         (with("models", json!([])), 400, "models", "at least one"),
         (with("models", json!(["gpt-4o-minni"])), 400, "models[0]", "\"gpt-4o-mini\""),
         (with("models", json!(["*\n"])), 400, "models[0]", "a pattern"),

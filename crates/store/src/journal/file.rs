@@ -1,9 +1,10 @@
 //! The journal's file: one SQLite database, one table of meters, one of facts about itself.
 //!
 //! Write-ahead log, so that a commit is one append that survives a killed process without any
-//! sync; a commit is synced when it is asked to be. Rows are numbered as the cells are: new subjects come side by side, fifteen to a page, where
-//! their ids would be strewn over the whole file (131,000 rows a second against 27,000).
-//! When it is wrong: as any of our databases (`database.rs`).
+//! sync; a commit is synced when it is asked to be. Rows are numbered as the cells are: new
+//! subjects come side by side, fifteen to a page, where their ids would be strewn over the whole
+//! file (131,000 rows a second against 27,000). When it is wrong: where any of our databases is
+//! (`database.rs`).
 
 use std::path::{Path, PathBuf};
 
