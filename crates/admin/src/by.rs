@@ -7,9 +7,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tollgate_policy::rfc3339;
 use tollgate_store::{Audited, Entry};
 use tollgate_units::Timestamp;
+use tollgate_wire::rfc3339;
 
 use crate::api::{Admin, blocking, page};
 use crate::objection::Objection;

@@ -12,9 +12,9 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tollgate_gateway::{Desk, Gateway, KEYS_MAX};
-use tollgate_policy::rfc3339;
 use tollgate_store::IssuedKey;
 use tollgate_units::{Span, Timestamp};
+use tollgate_wire::rfc3339;
 
 use crate::KeySecret;
 use crate::api::{Admin, blocking, page};

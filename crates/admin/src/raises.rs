@@ -7,9 +7,10 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tollgate_gateway::{Gateway, RAISES_MAX, Standings, shown};
-use tollgate_policy::{Measure, Watched, amount_of, parse, rfc3339};
+use tollgate_policy::{Measure, Watched, amount_of, parse};
 use tollgate_store::Raise;
 use tollgate_units::Amount;
+use tollgate_wire::rfc3339;
 
 use crate::api::{Admin, blocking, page};
 use crate::by::{By, PAGE, PAGE_MAX};
