@@ -19,8 +19,9 @@ use tollgate_wire::{Endpoint, Protocol};
 use tower::ServiceExt;
 
 use crate::by::{By, Remote};
+use crate::config::Configuration;
 use crate::objection::Objection;
-use crate::{Token, by, keys, raises};
+use crate::{Token, by, config, keys, raises};
 
 /// What the admin plane asks, and what opens it.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Admin {
     pub token: Token,
     /// Whether the listener is on loopback, where a foreign `Host` is refused.
     pub loopback: bool,
+    /// Where the gateway's configuration can be asked for and read again.
+    pub configuration: Option<Arc<dyn Configuration>>,
 }
 
 /// The admin plane as a service.
@@ -38,6 +41,8 @@ pub fn router(admin: Admin) -> Router {
     let behind_token = Router::new()
         .route("/metrics", get(metrics))
         .route("/api/v1/audit", get(by::audit))
+        .route("/api/v1/config", get(config::show))
+        .route("/api/v1/config/reload", post(config::reload))
         .route("/api/v1/keys", get(keys::list).post(keys::create))
         .route("/api/v1/keys/{name}", get(keys::show).patch(keys::update).delete(keys::revoke))
         .route("/api/v1/keys/{name}/rotate", post(keys::rotate))

@@ -7,6 +7,7 @@
 
 mod api;
 mod by;
+mod config;
 mod draft;
 mod fields;
 mod keys;
@@ -16,5 +17,6 @@ mod secret;
 mod token;
 
 pub use api::{Admin, answer, router};
+pub use config::{Configuration, Configured};
 pub use secret::{KeySecret, SECRET_BYTES};
 pub use token::{TOKEN_BYTES, Token};

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
 use tokio::signal::unix::Signal;
-use tollgate_config::{Config, Data, TlsFiles};
+use tollgate_admin::{Configuration, Configured};
+use tollgate_config::{Config, Data, Source, TlsFiles};
 use tollgate_gateway::Gateway;
 use tollgate_gateway::server::Draining;
 use tollgate_policy::Policy;
@@ -27,7 +27,7 @@ use crate::wiring::{configured_token, environment, live};
 #[derive(Debug)]
 pub(crate) struct Reload {
     gateway: Arc<Gateway>,
-    file: PathBuf,
+    file: Option<PathBuf>,
     fixed: Fixed,
     last: Mutex<Last>,
     /// What was in force before, until no request is served by it any more: none has to free it.
@@ -45,14 +45,13 @@ struct Fixed {
 }
 
 /// How the last reading of the file ended.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Last {
-    /// How often the file has been put in force since the start.
-    pub(crate) reloads: u64,
-    /// Why the file as it stands is not in force.
-    pub(crate) mistake: Option<String>,
-    /// What the file says and only a restart changes.
-    pub(crate) after_restart: Vec<&'static str>,
+#[derive(Debug)]
+struct Last {
+    /// What is in force.
+    config: Config,
+    reloads: u64,
+    mistake: Option<Complaint>,
+    after_restart: Vec<&'static str>,
 }
 
 /// Which version of a file one has seen.
@@ -88,25 +87,34 @@ impl Fixed {
 }
 
 impl Reload {
-    /// Of the gateway that was started with `config`, read from `file`.
-    pub(crate) fn new(gateway: Arc<Gateway>, file: PathBuf, config: &Config) -> Arc<Self> {
-        let last = Last { reloads: 0, mistake: None, after_restart: Vec::new() };
-        let (fixed, last, retired) = (Fixed::of(config), Mutex::new(last), Mutex::default());
-        Arc::new(Self { gateway, file, fixed, last, retired })
+    /// Of the gateway that was started with `config`.
+    pub(crate) fn new(gateway: Arc<Gateway>, config: Config) -> Arc<Self> {
+        let file = match &config.source {
+            Source::File(file) => Some(file.clone()),
+            Source::BuiltIn { .. } => None,
+        };
+        let fixed = Fixed::of(&config);
+        let last = Last { config, reloads: 0, mistake: None, after_restart: Vec::new() };
+        Arc::new(Self { gateway, file, fixed, last: Mutex::new(last), retired: Mutex::default() })
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the file and puts it in force, or says why not. Blocks for as long as that takes.
-    pub(crate) fn now(&self) -> Result<Last, Complaint> {
-        let replaced = self.replace();
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match replaced {
-            Ok(after_restart) => {
+    fn now(&self) -> Result<(), Complaint> {
+        // One at a time: what is read last is in force.
+        let mut last = self.last();
+        match self.replace() {
+            Ok((config, after_restart)) => {
                 if !after_restart.is_empty() {
                     tracing::warn!(keys = ?after_restart, "changed in the file: restart for it");
                 }
-                tracing::info!(file = %self.file.display(), "the configuration was reloaded");
-                *last = Last { reloads: last.reloads + 1, mistake: None, after_restart };
-                Ok(last.clone())
+                tracing::info!("the configuration was reloaded");
+                let reloads = last.reloads + 1;
+                *last = Last { config, reloads, mistake: None, after_restart };
+                Ok(())
             }
             Err(mistake) => {
                 tracing::error!("the configuration stays as it was: {mistake}");
@@ -116,17 +124,22 @@ impl Reload {
         }
     }
 
-    fn replace(&self) -> Result<Vec<&'static str>, Complaint> {
-        let config = tollgate_config::load(&self.file, &environment)
-            .map_err(|mistakes| mistakes.to_string())?;
+    fn replace(&self) -> Result<(Config, Vec<&'static str>), Complaint> {
+        let file = self.file.as_ref().ok_or("there is no file to read: none was named")?;
+        let config =
+            tollgate_config::load(file, &environment).map_err(|mistakes| mistakes.to_string())?;
         let after_restart = self.fixed.differs(&Fixed::of(&config));
         let old = self.gateway.replace(live(&config, Some(&self.gateway.live().upstreams))?);
         self.retired().push(old.policy.clone());
-        Ok(after_restart)
+        Ok((config, after_restart))
     }
 
     fn retired(&self) -> MutexGuard<'_, Vec<Arc<Policy>>> {
         self.retired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stamp(&self) -> Option<Stamp> {
+        self.file.as_deref().and_then(Stamp::of)
     }
 
     /// Takes out what nobody is served by any more.
@@ -137,7 +150,7 @@ impl Reload {
     /// Reads the file again whenever it has changed and then stayed so for a moment, and when
     /// asked by `hangup`; until the gateway is on its way down.
     pub(crate) async fn watch(self: Arc<Self>, mut hangup: Signal, draining: Draining) {
-        let mut in_force = Stamp::of(&self.file);
+        let mut in_force = self.stamp();
         let mut before = in_force;
         loop {
             let asked = tokio::select! {
@@ -149,7 +162,7 @@ impl Reload {
             if !unused.is_empty() {
                 let _freed = tokio::task::spawn_blocking(move || drop(unused)).await;
             }
-            let stamp = Stamp::of(&self.file);
+            let stamp = self.stamp();
             // A file that is gone for a moment is being replaced.
             let changed = stamp.is_some() && stamp != in_force && stamp == before;
             before = stamp;
@@ -160,6 +173,24 @@ impl Reload {
                 let _told = tokio::task::spawn_blocking(move || reload.now()).await;
             }
         }
+    }
+}
+
+impl Configuration for Reload {
+    fn stands(&self) -> Configured {
+        let last = self.last();
+        Configured {
+            file: self.file.as_ref().map(|file| file.display().to_string()),
+            reloads: last.reloads,
+            mistake: last.mistake.clone(),
+            after_restart: last.after_restart.clone(),
+            in_force: tollgate_config::in_words(&last.config),
+        }
+    }
+
+    fn reload(&self) -> Result<Configured, String> {
+        self.now()?;
+        Ok(self.stands())
     }
 }
 

@@ -13,7 +13,6 @@ use tollgate_store::JournalEvent;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
-use crate::reload::Reload;
 use crate::wiring::{Running, environment, start};
 use crate::{Complaint, terminal};
 
@@ -68,11 +67,8 @@ async fn serve(config: Config, patience: Duration) -> Result<(), Complaint> {
     // Also where there is no file to read again: a terminal that closes must not cut everybody's
     // streams.
     let hangup = listen(SignalKind::hangup())?;
-    let running = start(config.clone()).await?;
-    if let Source::File(file) = &config.source {
-        let reload = Reload::new(running.gateway.clone(), file.clone(), &config);
-        running.tasks.spawn(reload.watch(hangup, running.draining.clone()));
-    }
+    let running = start(config).await?;
+    running.watch(hangup);
     terminal::complain(&format!("listening on {scheme}://{}", running.listen));
     terminal::complain(&format!("admin on http://{}", running.admin));
     stop.asked().await;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::Signal;
 use tollgate_admin::{Admin, TOKEN_BYTES, Token};
 use tollgate_config::{Config, Data};
 use tollgate_gateway::crew::Crew;
@@ -23,6 +24,7 @@ use tollgate_store::{Clock, Memory, Registry};
 use tollgate_units::Span;
 
 use crate::Complaint;
+use crate::reload::Reload;
 
 /// The environment, as the configuration reads it.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the process itself")]
@@ -35,8 +37,9 @@ pub(crate) struct Running {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
-    pub(crate) draining: Draining,
-    pub(crate) tasks: Tasks,
+    pub(crate) reload: Arc<Reload>,
+    draining: Draining,
+    tasks: Tasks,
 }
 
 /// Starts everything that `config` describes. Returns once both listeners accept.
@@ -77,15 +80,26 @@ pub(crate) async fn start(config: Config) -> Result<Running, Complaint> {
         server.run(move |request, peer: server::Peer| door.clone().answer(request, peer.addr)),
     );
     let loopback = admin.ip().is_loopback();
-    let router = tollgate_admin::router(Admin { gateway: gateway.clone(), token, loopback });
+    let reload = Reload::new(gateway.clone(), config);
+    let router = tollgate_admin::router(Admin {
+        gateway: gateway.clone(),
+        token,
+        loopback,
+        configuration: Some(reload.clone()),
+    });
     let server = Server::new(admin_listener, draining.clone(), tasks.clone());
     tasks.spawn(server.run(move |request, peer: server::Peer| {
         tollgate_admin::answer(router.clone(), request, peer.addr)
     }));
-    Ok(Running { gateway, listen, admin, draining, tasks })
+    Ok(Running { gateway, listen, admin, reload, draining, tasks })
 }
 
 impl Running {
+    /// Watches the configuration's file from now on, and obeys `hangup`.
+    pub(crate) fn watch(&self, hangup: Signal) {
+        self.tasks.spawn(self.reload.clone().watch(hangup, self.draining.clone()));
+    }
+
     /// Stops taking requests, lets running ones finish for up to `patience`, and writes everything
     /// down. Whether all of them finished.
     pub(crate) async fn stop(self, patience: Duration) -> Result<bool, Complaint> {

@@ -33,7 +33,10 @@ impl Desk {
     pub(crate) async fn new() -> Self {
         let house = Plot::new(POLICY).standing_still(MORNING).build().await;
         let (gateway, token) = (house.gateway.clone(), Token::new(TOKEN.to_owned()));
-        Self { router: router(Admin { gateway, token, loopback: false }), house }
+        Self {
+            router: router(Admin { gateway, token, loopback: false, configuration: None }),
+            house,
+        }
     }
 
     /// Asks; the status, and the body as JSON.
