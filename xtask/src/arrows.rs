@@ -30,15 +30,16 @@ const ARROWS: &[Arrows] = &[
     arrows("units", 0, &[], &[]),
     arrows("limits", 1, &["units"], &[]),
     arrows("wire", 1, &["units"], &[]),
+    arrows("jwt", 1, &["units", "wire"], &[]),
     arrows("tokens", 1, &["units", "wire"], &[]),
     arrows("policy", 1, &["limits", "tokens", "units", "wire"], &[]),
-    arrows("config", 2, &["limits", "policy", "tokens", "units", "wire"], &[]),
+    arrows("config", 2, &["jwt", "limits", "policy", "tokens", "units", "wire"], &[]),
     arrows("store", 2, &["limits", "units"], &[]),
     arrows("sim", 2, &["tokens", "units", "wire"], &[]),
     arrows(
         "gateway",
         2,
-        &["limits", "policy", "store", "tokens", "units", "wire"],
+        &["jwt", "limits", "policy", "store", "tokens", "units", "wire"],
         &["config", "sim", "testkit"],
     ),
     arrows(
@@ -50,15 +51,18 @@ const ARROWS: &[Arrows] = &[
     arrows(
         "testkit",
         2,
-        &["config", "gateway", "limits", "policy", "sim", "store", "tokens", "units", "wire"],
+        &[
+            "config", "gateway", "jwt", "limits", "policy", "sim", "store", "tokens", "units",
+            "wire",
+        ],
         &[],
     ),
     arrows(
         "tollgate",
         3,
         &[
-            "admin", "config", "gateway", "limits", "policy", "sim", "store", "tokens", "units",
-            "wire",
+            "admin", "config", "gateway", "jwt", "limits", "policy", "sim", "store", "tokens",
+            "units", "wire",
         ],
         &["testkit"],
     ),
@@ -66,6 +70,7 @@ const ARROWS: &[Arrows] = &[
 
 /// What rings 0 and 1 may use of other people's: nothing that reads, waits or asks the time.
 const PURE: &[&str] = &[
+    "aws-lc-rs",
     "blake3",
     "bpe-openai",
     "bytes",

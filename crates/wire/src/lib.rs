@@ -49,6 +49,7 @@ pub use prompt::{Detail, FunctionShape, Image, Prompt, PropertyShape};
 pub use read::read;
 pub use reply::reply;
 pub use standing::{QuotaPolicy, QuotaUnit, StandingHeaders, Stands, rfc3339};
+pub use strict::check as check_json;
 pub use tap::{Tally, Tap};
 pub use text::answer_text;
 pub use usage::{Usage, usage_of};

@@ -23,8 +23,12 @@ const KEYS_COMPARED_MAX: usize = 16;
 /// How much of a caller's key a message repeats.
 const KEY_SHOWN_MAX: usize = 40;
 
-/// Checks the whole body.
-pub(crate) fn check(body: &[u8]) -> Result<(), Malformed> {
+/// Checks a whole body, or any other JSON object on which two readers must agree.
+///
+/// # Errors
+///
+/// Says what is wrong, and at which byte.
+pub fn check(body: &[u8]) -> Result<(), Malformed> {
     let text = std::str::from_utf8(body).map_err(|error| {
         let at = error.valid_up_to();
         Malformed::body(format!("the body is not UTF-8: see byte {at}"), at)
