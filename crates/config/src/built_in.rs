@@ -112,6 +112,7 @@ pub fn built_in(env: &impl Fn(&str) -> Option<String>) -> Option<Config> {
         max_body: MAX_BODY,
         timeouts: TIMEOUTS,
         upstreams,
+        issuers: Vec::new(),
         settings,
         source: Source::BuiltIn { ignored: ignored.collect() },
     })

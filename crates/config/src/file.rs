@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use tollgate_policy::{ANONYMOUS, Settings};
+use tollgate_policy::Settings;
 use tollgate_units::{Span, Tokens};
 
 use crate::mistakes::{Mark, Source as Quoted};
@@ -12,8 +12,8 @@ use crate::reader::{Field, Keys, Reader, Section};
 use crate::values::{duration, size};
 use crate::yaml::{self, Flaw, Node, Value};
 use crate::{
-    Config, Data, FILE_BYTES_MAX, Mistakes, Source, Timeouts, TlsFiles, downgrades, groups, keys,
-    models, providers, secret, tiers,
+    Config, Data, FILE_BYTES_MAX, Mistakes, Source, Timeouts, TlsFiles, downgrades, groups,
+    identity, keys, models, providers, secret, tiers,
 };
 
 const FILE_KEYS: Keys = Keys {
@@ -38,18 +38,11 @@ const FILE_KEYS: Keys = Keys {
         "projects",
         "orgs",
         "sessions",
-    ],
-    later: &[
-        "alerts",
-        "breaker",
-        "cache",
         "identity_headers",
         "jwt",
-        "queue",
-        "retry",
-        "shared",
         "trusted_proxies",
     ],
+    later: &["alerts", "breaker", "cache", "queue", "retry", "shared"],
 };
 const TLS_KEYS: Keys = Keys { known: &["cert", "key"], later: &[] };
 const TIMEOUT_KEYS: Keys = Keys { known: &["header", "body", "first_byte", "idle"], later: &[] };
@@ -126,16 +119,18 @@ fn read(reader: &mut Reader<'_>, root: &Node, path: PathBuf) -> Option<Config> {
         prices: models::prices(reader, &file, &names),
         unpriced: file.get("unpriced").and_then(|field| models::tariff(reader, &field)),
         tiers: tiers::read(reader, &file, &names),
-        limits: tiers::limits(reader, &file, names.tiers.contains(ANONYMOUS)),
+        limits: tiers::limits(reader, &file, names.has_keyless()),
         guardrails: tiers::guardrails(reader, &file),
         keys: keys::read(reader, &file, &names),
         teams: groups::read(reader, &file, &names, ("teams", "team")),
         projects: groups::read(reader, &file, &names, ("projects", "project")),
         orgs: groups::read(reader, &file, &names, ("orgs", "org")),
         sessions: groups::sessions(reader, &file),
+        proxies: identity::proxies(reader, &file),
         min_output_tokens: reader.least_output,
     };
     downgrades::check(reader, &settings, &names);
+    let issuers = identity::issuers(reader, &file, &names);
     let (listen, admin) = addresses(reader, &file);
     let admin_token = file.get("admin_token");
     Some(Config {
@@ -147,6 +142,7 @@ fn read(reader: &mut Reader<'_>, root: &Node, path: PathBuf) -> Option<Config> {
         max_body: max_body(reader, &file),
         timeouts: timeouts(reader, &file),
         upstreams,
+        issuers,
         settings,
         source: Source::File(path),
     })

@@ -38,7 +38,7 @@ fn group(
     let section = reader.section(&field, &owner, &GROUP_KEYS)?;
     Some(GroupSettings {
         name: entry.name.to_owned(),
-        limits: tiers::limits(reader, &section, false),
+        limits: tiers::limits(reader, &section, names.has_keyless_in(noun)),
         models: section.get("models").and_then(|field| tiers::models(reader, &field, names)),
     })
 }

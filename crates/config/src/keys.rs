@@ -23,8 +23,9 @@ const KEY_KEYS: Keys = Keys {
         "limits",
         "models",
         "guardrails",
+        "trust_user",
     ],
-    later: &["trust_user"],
+    later: &[],
 };
 /// A shorter secret can be guessed.
 pub(crate) const SECRET_CHARS_MIN: usize = 16;
@@ -70,6 +71,7 @@ fn key(
     let limits = tiers::limits(reader, &section, false);
     let models = section.get("models").and_then(|field| tiers::models(reader, &field, names));
     let guardrails = tiers::guardrails(reader, &section);
+    let trust_user = section.get("trust_user").and_then(|field| reader.boolean(&field));
     Some(KeySettings {
         name: name?,
         digest: digest?,
@@ -81,6 +83,7 @@ fn key(
         limits,
         models,
         guardrails,
+        trust_user: trust_user.unwrap_or(false),
     })
 }
 
@@ -138,10 +141,19 @@ fn hash(text: &str) -> Option<KeyDigest> {
 
 fn tier(reader: &mut Reader<'_>, section: &Section<'_>, names: &Names<'_>) -> Option<String> {
     let field = reader.required(section, "tier", "\"tier: free\"")?;
-    let tier = reader.text(&field, "a tier's name")?;
+    tier_of(reader, &field, names)
+}
+
+/// The name of a tier that there is.
+pub(crate) fn tier_of(
+    reader: &mut Reader<'_>,
+    field: &Field<'_>,
+    names: &Names<'_>,
+) -> Option<String> {
+    let tier = reader.text(field, "a tier's name")?;
     if !names.tiers.contains(tier) {
         let what = reader.with_nearest("no such tier", tier, names.tiers.iter().copied());
-        reader.mark(&field, what);
+        reader.mark(field, what);
         return None;
     }
     Some(tier.to_owned())

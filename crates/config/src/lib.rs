@@ -12,6 +12,7 @@ mod built_in;
 mod downgrades;
 mod file;
 mod groups;
+mod identity;
 mod keys;
 mod mistakes;
 mod models;
@@ -30,6 +31,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
+use tollgate_jwt::Issuer;
 use tollgate_policy::Settings;
 use tollgate_units::Span;
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The accounts, in the order of `settings.providers`.
     pub upstreams: Vec<UpstreamConfig>,
+    /// Whose JWTs are believed.
+    pub issuers: Vec<Issuer>,
     /// What the policy is made of.
     pub settings: Settings,
     /// Where all this was said.

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use tollgate_policy::{Guardrails, ModelSettings, Policy, Settings, TierSettings};
+use tollgate_policy::{ANONYMOUS, Guardrails, ModelSettings, Policy, Settings, TierSettings};
 
 use crate::reader::Section;
 use crate::yaml::Value;
@@ -16,6 +16,8 @@ pub(crate) struct Names<'n> {
     pub(crate) models: BTreeSet<&'n str>,
     pub(crate) providers: BTreeSet<&'n str>,
     pub(crate) tiers: BTreeSet<&'n str>,
+    /// What a trusted proxy says of callers.
+    by_proxy: BTreeSet<&'n str>,
 }
 
 impl<'n> Names<'n> {
@@ -25,7 +27,23 @@ impl<'n> Names<'n> {
             models: keys(file, "models"),
             providers: keys(file, "providers"),
             tiers: keys(file, "tiers"),
+            by_proxy: keys(file, "identity_headers"),
         }
+    }
+
+    /// Whether callers of `tier` may have no key.
+    pub(crate) fn is_keyless(&self, tier: &str) -> bool {
+        self.tiers.contains(tier) && (tier == ANONYMOUS || self.by_proxy.contains("tier"))
+    }
+
+    /// Whether callers of a team, project or org (`noun`) may have no key.
+    pub(crate) fn has_keyless_in(&self, noun: &str) -> bool {
+        self.by_proxy.contains(noun) && self.has_keyless()
+    }
+
+    /// Whether any callers may have no key.
+    pub(crate) fn has_keyless(&self) -> bool {
+        self.tiers.iter().any(|tier| self.is_keyless(tier))
     }
 
     /// Whether a pattern of a model list can match anything: a model, or what a provider calls so.
@@ -61,7 +79,7 @@ pub(crate) fn matching<'m>(
         guardrails: Guardrails::default(),
     };
     let tier = TierSettings {
-        name: tollgate_policy::ANONYMOUS.to_owned(),
+        name: ANONYMOUS.to_owned(),
         models: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
         limits: Vec::new(),
         guardrails: Guardrails::default(),

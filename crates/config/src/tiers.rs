@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_policy::{
-    ANONYMOUS, Guardrails, Limit, Measure, OnForbiddenTool, SubjectKind, TierSettings,
-};
+use tollgate_policy::{Guardrails, Limit, Measure, OnForbiddenTool, SubjectKind, TierSettings};
 use tollgate_units::Tokens;
 
 use crate::downgrades;
@@ -52,7 +50,7 @@ fn tier(reader: &mut Reader<'_>, entry: Entry<'_>, names: &Names<'_>) -> Option<
     Some(TierSettings {
         name: entry.name.to_owned(),
         models: models.unwrap_or_default(),
-        limits: limits(reader, &section, entry.name == ANONYMOUS),
+        limits: limits(reader, &section, names.is_keyless(entry.name)),
         guardrails: guardrails(reader, &section),
     })
 }

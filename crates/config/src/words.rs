@@ -6,8 +6,10 @@
 use core::fmt::{self, Write as _};
 use std::collections::BTreeSet;
 
+use tollgate_jwt::{Issuer, KeySource};
 use tollgate_policy::{
-    ANONYMOUS, Exceed, Guardrails, KeySettings, Limit, Measure, OnForbiddenTool, TierSettings, Unit,
+    ANONYMOUS, Exceed, Guardrails, KeySettings, Limit, Measure, OnForbiddenTool, Proxies, Settings,
+    SubjectKind, TierSettings, Unit,
 };
 use tollgate_tokens::{PriceBook, Tariff};
 use tollgate_units::{Amount, NanoUsd, Tokens};
@@ -45,6 +47,8 @@ fn write(text: &mut String, config: &Config) -> fmt::Result {
     for key in &settings.keys {
         write_key(text, key)?;
     }
+    config.issuers.iter().try_for_each(|issuer| write_issuer(text, issuer))?;
+    write_proxies(text, &settings.proxies)?;
     let warnings = warnings(config);
     if !warnings.is_empty() {
         writeln!(text, "\nWarnings")?;
@@ -60,7 +64,11 @@ fn write_start(text: &mut String, config: &Config) -> fmt::Result {
         Data::Memory => write!(text, " What is used is forgotten at a restart.")?,
     }
     let is_open = config.settings.tiers.iter().any(|tier| tier.name == ANONYMOUS);
-    text.push_str(if is_open { "\n" } else { " A key is required.\n" });
+    text.push_str(match () {
+        () if is_open => "\n",
+        () if config.issuers.is_empty() => " A key is required.\n",
+        () => " A key or a JWT is required.\n",
+    });
     if let Source::BuiltIn { ignored } = &config.source {
         writeln!(text, "There is no configuration file: this is the built-in policy.")?;
         for name in ignored {
@@ -82,7 +90,7 @@ fn write_key(text: &mut String, key: &KeySettings) -> fmt::Result {
             write!(text, ", {kind} {owner}")?;
         }
     }
-    text.push('\n');
+    text.push_str(if key.trust_user { ", which may name its end users\n" } else { "\n" });
     if let Some(models) = &key.models {
         line(text, "models", &format!("{}, as far as its tier allows", models.join(", ")))?;
     }
@@ -90,6 +98,55 @@ fn write_key(text: &mut String, key: &KeySettings) -> fmt::Result {
         limits(text, &key.limits)?;
     }
     guardrails(text, &key.guardrails)
+}
+
+fn write_issuer(text: &mut String, issuer: &Issuer) -> fmt::Result {
+    writeln!(text, "\nWhoever has a JWT of {}, for {}", issuer.url, issuer.audience.join(" or "))?;
+    let tier = match (&issuer.claims.tier, &issuer.tier) {
+        (Some(claim), Some(tier)) => format!("by its claim {claim}, else {tier}"),
+        (Some(claim), None) => format!("by its claim {claim}"),
+        (None, tier) => tier.clone().unwrap_or_default(),
+    };
+    line(text, "tier", &tier)?;
+    let claims = &issuer.claims;
+    let named = [
+        ("user", Some(&claims.user)),
+        ("team", claims.team.as_ref()),
+        ("project", claims.project.as_ref()),
+        ("org", claims.org.as_ref()),
+    ];
+    for (kind, claim) in named {
+        if let Some(claim) = claim {
+            line(text, kind, &format!("by its claim {claim}"))?;
+        }
+    }
+    match &issuer.keys {
+        KeySource::Known(keys) => line(text, "keys", &format!("{} from a file", keys.len())),
+        KeySource::Url { url, .. } => line(text, "keys", &format!("fetched from {url}")),
+    }
+}
+
+fn write_proxies(text: &mut String, proxies: &Proxies) -> fmt::Result {
+    if proxies.trusted.is_empty() {
+        return Ok(());
+    }
+    let networks: Vec<String> = proxies.trusted.iter().map(ToString::to_string).collect();
+    writeln!(text, "\nProxies in {} are believed", networks.join(", "))?;
+    line(text, "address", "by X-Forwarded-For")?;
+    let headers = &proxies.headers;
+    let named = [
+        ("user", &headers.user),
+        ("team", &headers.team),
+        ("project", &headers.project),
+        ("org", &headers.org),
+        ("tier", &headers.tier),
+    ];
+    for (kind, header) in named {
+        if let Some(header) = header {
+            line(text, kind, &format!("by the header {header}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn models_in_words(tier: &TierSettings, models: &[String]) -> String {
@@ -170,6 +227,10 @@ fn warnings(config: &Config) -> Vec<String> {
                 "tier {name}: \"{limit}\" applies, and without a price these are refused: {models}"
             ));
         }
+        for limit in &applied {
+            let unsaid = limit.subjects.iter().find_map(|kind| unsaid(settings, kind));
+            warnings.extend(unsaid.map(|what| format!("tier {}: \"{limit}\" {what}", tier.name)));
+        }
         for limit in applied.iter().filter(|limit| !limit.shadow) {
             let too_small = smallness(limit, &priced);
             warnings
@@ -177,6 +238,16 @@ fn warnings(config: &Config) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// Why a limit by a header counts by nothing of the kind.
+fn unsaid(settings: &Settings, kind: &SubjectKind) -> Option<&'static str> {
+    let is_header = matches!(kind, SubjectKind::Header(_));
+    let nobody =
+        settings.proxies.trusted.is_empty() && !settings.keys.iter().any(|key| key.trust_user);
+    (is_header && nobody).then_some(
+        "counts by user: nobody here is believed about headers (trusted_proxies, trust_user)",
+    )
 }
 
 /// Who can reach what without being stopped.

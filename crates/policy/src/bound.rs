@@ -110,6 +110,14 @@ impl BoundLimit {
         &self.sentence
     }
 
+    /// The headers that it counts by, in lower case.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = &str> {
+        self.limit.subjects.iter().filter_map(|kind| match kind {
+            SubjectKind::Header(name) => Some(&**name),
+            _ => None,
+        })
+    }
+
     /// The limit itself.
     pub const fn limit(&self) -> &Limit {
         &self.limit

@@ -3,7 +3,7 @@
 //! A policy never changes. A reload makes another one and swaps the pointer; meters stay where they
 //! are, because nothing here is part of their identity but the names of limits and subjects.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use tollgate_wire::{CapField, Protocol};
 
 use crate::SubjectKind;
 use crate::bound::{BoundLimit, Owner, bind};
-use crate::principal::{Caller, KeyEntry, KeySubjects, Subject};
+use crate::network::Proxies;
+use crate::principal::{Caller, KeyEntry, KeySubjects, ProxySays, Subject, Vouched};
 use crate::settings::{
     GroupSettings, Guardrails, KeyDigest, KeySettings, ModelSettings, OnDisconnect,
     ProviderSettings, RunawaySettings, SessionSettings, Settings, TierSettings,
@@ -36,6 +37,9 @@ pub struct Policy {
     groups: Groups,
     keys: Vec<Arc<KeyEntry>>,
     by_digest: HashMap<[u8; 32], Arc<KeyEntry>>,
+    proxies: Proxies,
+    /// The headers that limits of models count by, whoever the caller is.
+    model_headers: BTreeSet<String>,
     prices: PriceBook,
     pub(crate) min_output: Tokens,
     pub(crate) failed_logins: Arc<BoundLimit>,
@@ -62,17 +66,17 @@ struct Groups {
 
 /// What the callers of one team, project or organisation may do together.
 #[derive(Debug)]
-struct Group {
-    limits: Vec<Arc<BoundLimit>>,
-    models: Option<Arc<[String]>>,
+pub(crate) struct Group {
+    pub(crate) limits: Vec<Arc<BoundLimit>>,
+    pub(crate) models: Option<Arc<[String]>>,
 }
 
 impl Groups {
-    /// Those that a key belongs to and that say something.
-    fn of(&self, key: &KeySettings) -> impl Iterator<Item = &Group> {
-        [(&self.teams, &key.team), (&self.projects, &key.project), (&self.orgs, &key.org)]
+    /// Those of this team, project and organisation that say something.
+    fn of(&self, [team, project, org]: [Option<&str>; 3]) -> impl Iterator<Item = &Group> {
+        [(&self.teams, team), (&self.projects, project), (&self.orgs, org)]
             .into_iter()
-            .filter_map(|(groups, name)| groups.get(name.as_ref()?))
+            .filter_map(|(groups, name)| groups.get(name?))
     }
 }
 
@@ -223,8 +227,11 @@ impl Policy {
             let name = model.name.clone();
             (name, Arc::new(model_of(model, &providers, &prices, sessions)))
         });
+        let models: HashMap<String, Arc<Model>> = models.collect();
+        let of_models = models.values().flat_map(|model| &model.limits);
         let mut policy = Self {
-            models: models.collect(),
+            model_headers: of_models.flat_map(|bound| bound.headers()).map(str::to_owned).collect(),
+            models,
             anonymous: tiers.iter().position(|tier| &*tier.name == ANONYMOUS).map(TierId),
             groups: Groups {
                 teams: groups(settings.teams, |name| Owner::Team(name), sessions),
@@ -240,6 +247,7 @@ impl Policy {
             min_output: settings.min_output_tokens,
             keys: Vec::new(),
             by_digest: HashMap::new(),
+            proxies: settings.proxies,
             providers,
             tiers,
             prices,
@@ -270,23 +278,39 @@ impl Policy {
     /// A caller without a key, where such are admitted.
     pub fn anonymous(self: &Arc<Self>, ip: IpAddr) -> Option<Caller> {
         let tier = self.anonymous?;
-        Some(self.without_key(tier, ip))
+        Some(Caller::new(self.clone(), None, tier, ip))
     }
 
     /// A caller of each tier that nobody is: whoever asks for limits that count no caller of their
     /// own finds them there.
     pub fn nobodies(self: &Arc<Self>, ip: IpAddr) -> impl Iterator<Item = Caller> {
-        (0..self.tiers.len()).map(move |tier| self.without_key(TierId(tier), ip))
+        let tiers = 0..self.tiers.len();
+        tiers.map(move |tier| Caller::new(self.clone(), None, TierId(tier), ip))
     }
 
-    fn without_key(self: &Arc<Self>, tier: TierId, ip: IpAddr) -> Caller {
-        Caller { policy: self.clone(), key: None, tier, ip, session: None, raises: None }
+    /// A caller without a key, in the tier called `tier`, if there is one.
+    pub fn in_tier(self: &Arc<Self>, tier: &str, ip: IpAddr) -> Option<Caller> {
+        Some(Caller::new(self.clone(), None, self.tier_id(tier)?, ip))
+    }
+
+    /// The peers that may say who is asking.
+    pub const fn proxies(&self) -> &Proxies {
+        &self.proxies
+    }
+
+    pub(crate) const fn model_headers(&self) -> &BTreeSet<String> {
+        &self.model_headers
+    }
+
+    /// What the groups may do that a trusted proxy names.
+    pub(crate) fn groups_of(&self, says: &ProxySays<'_>) -> impl Iterator<Item = &Group> {
+        self.groups.of([says.team, says.project, says.org])
     }
 
     /// The caller that `entry`, which must be of this policy, makes.
     pub fn caller(self: &Arc<Self>, entry: Arc<KeyEntry>, ip: IpAddr) -> Caller {
-        let (policy, tier) = (self.clone(), entry.tier);
-        Caller { policy, tier, key: Some(entry), ip, session: None, raises: None }
+        let tier = entry.tier;
+        Caller::new(self.clone(), Some(entry), tier, ip)
     }
 
     /// The caller that the key called `name` makes.
@@ -298,15 +322,42 @@ impl Policy {
     /// What follows from a key that the configuration does not list; nothing where its tier is not
     /// one of this policy's.
     pub fn entry(&self, settings: KeySettings) -> Option<Arc<KeyEntry>> {
-        let id = self.tiers.iter().position(|tier| *tier.name == *settings.tier).map(TierId)?;
-        Some(Arc::new(self.entry_in(id, settings)))
+        let id = self.tier_id(&settings.tier)?;
+        let subjects = KeySubjects::of(&settings);
+        Some(Arc::new(self.entry_in(id, settings, subjects)))
     }
 
-    fn entry_in(&self, id: TierId, mut settings: KeySettings) -> KeyEntry {
+    /// What follows from a JWT whose digest is `digest`; nothing where its tier is not one of this
+    /// policy's.
+    pub fn vouched(&self, by: &Vouched<'_>, digest: KeyDigest) -> Option<Arc<KeyEntry>> {
+        let id = self.tier_id(by.tier)?;
+        let owned = |name: Option<&str>| name.map(str::to_owned);
+        let settings = KeySettings {
+            name: by.issuer.to_owned(),
+            digest,
+            tier: by.tier.to_owned(),
+            team: owned(by.team),
+            user: owned(by.user),
+            project: owned(by.project),
+            org: owned(by.org),
+            limits: Vec::new(),
+            models: None,
+            guardrails: Guardrails::default(),
+            trust_user: false,
+        };
+        Some(Arc::new(self.entry_in(id, settings, KeySubjects::vouched(by))))
+    }
+
+    fn tier_id(&self, name: &str) -> Option<TierId> {
+        self.tiers.iter().position(|tier| *tier.name == *name).map(TierId)
+    }
+
+    fn entry_in(&self, id: TierId, mut settings: KeySettings, subjects: KeySubjects) -> KeyEntry {
         let tier = self.tier(id);
         let limits = std::mem::take(&mut settings.limits);
         let own = bind(limits, &Owner::Key(&settings.name), &self.sessions.settings);
-        let groups: Vec<_> = self.groups.of(&settings).collect();
+        let named = [&settings.team, &settings.project, &settings.org];
+        let groups: Vec<_> = self.groups.of(named.map(|name| name.as_deref())).collect();
         let limits = if own.is_empty() && groups.is_empty() {
             // Most keys: a hundred thousand of them share what their tier has.
             tier.limits.clone()
@@ -321,7 +372,7 @@ impl Policy {
             limits,
             lists,
             guardrails: tier.guardrails.and(&settings.guardrails),
-            subjects: KeySubjects::of(&settings),
+            subjects,
             settings,
         }
     }

@@ -1,11 +1,13 @@
 //! Who is asking, and whom a limit counts: callers, subjects, and what stands in for a missing one.
 //!
 //! A subject carries its kind and its owner into its identity, so that the key `web` is never the
-//! user `web`. Everything that a static key says is resolved and hashed once, when the policy is
-//! made; on the way of a request only an address is hashed.
+//! user `web`. Everything that a key or a JWT says is resolved and hashed once; on the way of a
+//! request only an address is hashed, and what a request may say of itself: see [`Caller`].
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+
+use tollgate_wire::{Ask, Malformed};
 
 use crate::SubjectKind;
 use crate::access::matches_any;
@@ -62,6 +64,25 @@ pub struct KeyEntry {
     pub(crate) subjects: KeySubjects,
 }
 
+/// Who is asking, by the word of an issuer that the operator trusts: the content of a JWT.
+#[derive(Clone, Copy, Debug)]
+pub struct Vouched<'a> {
+    /// Whose word it is.
+    pub issuer: &'a str,
+    /// The issuer's own name for the caller: what stands for a key.
+    pub subject: &'a str,
+    /// The person, where it is said.
+    pub user: Option<&'a str>,
+    /// The team.
+    pub team: Option<&'a str>,
+    /// The project.
+    pub project: Option<&'a str>,
+    /// The organisation.
+    pub org: Option<&'a str>,
+    /// The tier.
+    pub tier: &'a str,
+}
+
 impl KeyEntry {
     /// The operator's name for the key.
     pub fn name(&self) -> &str {
@@ -85,23 +106,73 @@ pub(crate) struct KeySubjects {
     pub(crate) project: Subject,
     pub(crate) team: Subject,
     pub(crate) user: Subject,
+    /// Whether the user is an issuer's word, which nobody else's replaces.
+    is_vouched: bool,
+    /// Whose the names are that the key's requests claim: its org's, else its own.
+    space: String,
 }
+
+/// Parts the names of an owner. No name from a file or a claim can hold it, so that nobody is
+/// called as another one's owner is.
+const PART: char = '\u{1}';
 
 impl KeySubjects {
     pub(crate) fn of(key: &KeySettings) -> Self {
         let own = Subject::new(SubjectKind::Key, "", &key.name);
         let org = key.org.as_deref().unwrap_or_default();
-        let or_key = |kind: SubjectKind, owner: &str, value: Option<&str>| {
-            value.map_or_else(|| own.clone(), |value| Subject::new(kind, owner, value))
-        };
+        let or_key = or_key(&own);
         Self {
             org: or_key(SubjectKind::Org, "", key.org.as_deref()),
             project: or_key(SubjectKind::Project, org, key.project.as_deref()),
             team: or_key(SubjectKind::Team, org, key.team.as_deref()),
             user: or_key(SubjectKind::User, org, key.user.as_deref()),
-            key: own,
+            is_vouched: false,
+            space: key.org.clone().unwrap_or_else(|| format!("{PART}key{PART}{}", key.name)),
+            key: own.clone(),
         }
     }
+
+    /// Everything belongs to the issuer, and within it to the organisation. What is missing falls
+    /// back to whom the JWT was issued to, never to something that all its JWTs share.
+    pub(crate) fn vouched(by: &Vouched<'_>) -> Self {
+        let issuer = format!("{PART}jwt{PART}{}", by.issuer);
+        let own = Subject::new(SubjectKind::Key, &issuer, by.subject);
+        let org = by.org.map(|org| format!("{issuer}{PART}org{PART}{org}"));
+        let owner = org.as_deref().unwrap_or(&issuer);
+        let or_key = or_key(&own);
+        Self {
+            org: or_key(SubjectKind::Org, &issuer, by.org),
+            project: or_key(SubjectKind::Project, owner, by.project),
+            team: or_key(SubjectKind::Team, owner, by.team),
+            user: or_key(SubjectKind::User, &issuer, by.user),
+            is_vouched: by.user.is_some(),
+            space: org.unwrap_or_else(|| format!("{issuer}{PART}key{PART}{}", by.subject)),
+            key: own.clone(),
+        }
+    }
+}
+
+/// The subject of a name, or the key where there is none.
+fn or_key(own: &Subject) -> impl Fn(SubjectKind, &str, Option<&str>) -> Subject {
+    |kind, owner, value| value.map_or_else(|| own.clone(), |value| Subject::new(kind, owner, value))
+}
+
+/// Who is asking, and the policy that says so.
+///
+/// First what the credential and the connection tell; then what the request says of itself, from a
+/// sender that may: a trusted proxy ([`Caller::by_proxy`]), or the application behind a key with
+/// `trust_user` ([`Caller::for_user`], [`Caller::speaking_for`]). Nothing else moves a subject.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) key: Option<Arc<KeyEntry>>,
+    pub(crate) tier: TierId,
+    pub(crate) ip: IpAddr,
+    /// Nothing for nearly every request.
+    claims: Option<Arc<Claims>>,
+    pub(crate) session: Option<Session>,
+    /// What is raised on anybody's meters; most of the time nothing is.
+    pub(crate) raises: Option<Arc<Raises>>,
 }
 
 /// One conversation of one caller.
@@ -122,19 +193,58 @@ impl std::fmt::Display for Session {
     }
 }
 
-/// Who is asking, as far as headers and the connection tell, and the policy that says so.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    pub(crate) policy: Arc<Policy>,
-    pub(crate) key: Option<Arc<KeyEntry>>,
-    pub(crate) tier: TierId,
-    pub(crate) ip: IpAddr,
-    pub(crate) session: Option<Session>,
-    /// What is raised on anybody's meters; most of the time nothing is.
-    pub(crate) raises: Option<Arc<Raises>>,
+/// What a request says of itself and is believed.
+#[derive(Clone, Debug, Default)]
+struct Claims {
+    user: Option<Subject>,
+    team: Option<Subject>,
+    project: Option<Subject>,
+    org: Option<Subject>,
+    headers: Vec<Subject>,
+    /// The limits on the caller's requests, where the groups that are claimed bring more.
+    limits: Option<Arc<[Arc<BoundLimit>]>>,
+    /// Their model lists.
+    lists: Vec<Arc<[String]>>,
 }
 
+/// What a trusted proxy says of a request. The values are [`claimable`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProxySays<'a> {
+    /// The person.
+    pub user: Option<&'a str>,
+    /// The team.
+    pub team: Option<&'a str>,
+    /// The project.
+    pub project: Option<&'a str>,
+    /// The organisation.
+    pub org: Option<&'a str>,
+}
+
+/// A name that a request may claim, without the white space around it.
+///
+/// # Errors
+///
+/// What was expected instead.
+pub fn claimable(text: &str) -> Result<&str, &'static str> {
+    let text = text.trim();
+    let fits = !text.is_empty() && text.len() <= CLAIM_BYTES_MAX;
+    let is_plain = !text.chars().any(char::is_control);
+    (fits && is_plain).then_some(text).ok_or("a name of 1 to 256 bytes")
+}
+
+/// The longest name that a request may claim.
+const CLAIM_BYTES_MAX: usize = 256;
+
 impl Caller {
+    pub(crate) fn new(
+        policy: Arc<Policy>,
+        key: Option<Arc<KeyEntry>>,
+        tier: TierId,
+        ip: IpAddr,
+    ) -> Self {
+        Self { policy, key, tier, ip, claims: None, session: None, raises: None }
+    }
+
     /// The policy that knows the caller.
     pub const fn policy(&self) -> &Arc<Policy> {
         &self.policy
@@ -152,6 +262,11 @@ impl Caller {
     /// The limits on the caller's requests, whatever the model: the key's, its groups', the
     /// tier's, everybody's.
     pub(crate) fn limits(&self) -> &Arc<[Arc<BoundLimit>]> {
+        let claimed = self.claims.as_ref().and_then(|claims| claims.limits.as_ref());
+        claimed.unwrap_or_else(|| self.own_limits())
+    }
+
+    fn own_limits(&self) -> &Arc<[Arc<BoundLimit>]> {
         self.key.as_ref().map_or(&self.tier().limits, |key| &key.limits)
     }
 
@@ -161,9 +276,10 @@ impl Caller {
 
     /// Whether the caller's lists allow the model called `name`.
     pub(crate) fn may_use(&self, name: &str) -> bool {
-        let own = self.key.iter().flat_map(|key| key.lists.iter());
+        let own = self.key.iter().flat_map(|key| &key.lists);
+        let claimed = self.claims.iter().flat_map(|claims| &claims.lists);
         matches_any(&self.tier().models, name)
-            && own.into_iter().all(|list| matches_any(list, name))
+            && own.chain(claimed).all(|list| matches_any(list, name))
     }
 
     /// The configured models that the caller may use, by name.
@@ -173,7 +289,8 @@ impl Caller {
         names
     }
 
-    /// The operator's name for the caller's key; nothing for an anonymous caller.
+    /// The operator's name for the caller's key, or the issuer of its JWT; nothing for an anonymous
+    /// caller.
     pub fn key_name(&self) -> Option<&str> {
         self.key.as_deref().map(KeyEntry::name)
     }
@@ -198,29 +315,141 @@ impl Caller {
         Self { session: Some(session), ..self }
     }
 
+    /// Whether the caller's key may say of each request whom it acts for.
+    pub fn is_trusted(&self) -> bool {
+        self.key.as_ref().is_some_and(|key| key.settings.trust_user)
+    }
+
+    /// Whether the application may still say which user it acts for: its key is trusted to, and
+    /// nobody who counts more has said it.
+    pub fn may_name_user(&self) -> bool {
+        self.is_trusted() && !self.is_vouched() && self.claimed(|claims| &claims.user).is_none()
+    }
+
+    /// The headers that limits on this caller count by, in lower case.
+    pub fn headers_counted(&self) -> impl Iterator<Item = &str> {
+        let own = self.limits().iter().flat_map(|bound| bound.headers());
+        own.chain(self.policy.model_headers().iter().map(String::as_str))
+    }
+
+    /// Whether the header called `name`, in lower case, says who is asking: then it is not for
+    /// providers.
+    pub fn reads_header(&self, name: &str) -> bool {
+        let mut identity = self.policy.proxies().headers.names();
+        identity.any(|other| other == name) || self.headers_counted().any(|other| other == name)
+    }
+
+    /// The caller that a trusted proxy says this is. A JWT's user, and what the key says of team,
+    /// project and org, count more.
+    #[must_use]
+    pub fn by_proxy(mut self, says: &ProxySays<'_>) -> Self {
+        let own = self.key.as_deref().map(|key| &key.settings);
+        let unsaid = |own: Option<&Option<String>>| own.is_none_or(Option::is_none);
+        let says = ProxySays {
+            user: says.user.filter(|_| !self.is_vouched()),
+            team: says.team.filter(|_| unsaid(own.map(|own| &own.team))),
+            project: says.project.filter(|_| unsaid(own.map(|own| &own.project))),
+            org: says.org.filter(|_| unsaid(own.map(|own| &own.org))),
+        };
+        let space = self.space();
+        let org = says.org.map(|org| format!("{space}{PART}org{PART}{org}"));
+        let owner = org.as_deref().unwrap_or(space);
+        let claim = |kind, owner: &str, value: Option<&str>| {
+            value.map(|value| Subject::new(kind, owner, value))
+        };
+        let mut claims = Claims {
+            user: claim(SubjectKind::User, space, says.user),
+            team: claim(SubjectKind::Team, owner, says.team),
+            project: claim(SubjectKind::Project, owner, says.project),
+            org: claim(SubjectKind::Org, space, says.org),
+            ..Claims::default()
+        };
+        for group in self.policy.groups_of(&says) {
+            let limits = claims.limits.as_ref().unwrap_or_else(|| self.own_limits());
+            claims.limits = Some(group.limits.iter().chain(limits.iter()).cloned().collect());
+            claims.lists.extend(group.models.clone());
+        }
+        self.claims = Some(Arc::new(claims));
+        self
+    }
+
+    /// The caller acting for `user`, which is [`claimable`].
+    #[must_use]
+    pub fn for_user(mut self, user: &str) -> Self {
+        let user = Subject::new(SubjectKind::User, self.space(), user);
+        Arc::make_mut(self.claims.get_or_insert_default()).user = Some(user);
+        self
+    }
+
+    /// The caller with the value of a header that limits count by, which is [`claimable`].
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        let value = Subject::new(SubjectKind::Header(name.to_owned()), self.space(), value);
+        Arc::make_mut(self.claims.get_or_insert_default()).headers.push(value);
+        self
+    }
+
+    /// The caller acting for the user that the request's own fields name, where it may name one and
+    /// has not done so in a header.
+    ///
+    /// # Errors
+    ///
+    /// Fields that name different users, or something that is no name.
+    pub fn speaking_for(&self, ask: &Ask) -> Result<Self, Malformed> {
+        if !self.may_name_user() {
+            return Ok(self.clone());
+        }
+        let Some((field, user)) = ask.end_user()? else {
+            return Ok(self.clone());
+        };
+        let user = claimable(user).map_err(|expected| Malformed::not_a_name(field, expected))?;
+        Ok(self.clone().for_user(user))
+    }
+
+    fn is_vouched(&self) -> bool {
+        self.key.as_ref().is_some_and(|key| key.subjects.is_vouched)
+    }
+
+    /// Whose the names are that are claimed: the key's, or the proxies' where there is no key.
+    fn space(&self) -> &str {
+        self.key.as_ref().map_or("\u{1}proxy", |key| &key.subjects.space)
+    }
+
+    fn claimed(&self, field: impl Fn(&Claims) -> &Option<Subject>) -> Option<&Subject> {
+        self.claims.as_deref().and_then(|claims| field(claims).as_ref())
+    }
+
     /// The subject that stands for the caller in limits of `kind`, where the caller decides it:
-    /// session falls back to the user; user, team, project and org to the key, and the key to the address, so that
-    /// nobody escapes by leaving something out. Model, provider, tier and path are not the
-    /// caller's to decide, and give nothing.
+    /// session and header fall back to the user; user, team, project and org to the key, and the
+    /// key to the address, so that nobody escapes by leaving something out. Model, provider, tier
+    /// and path are not the caller's to decide, and give nothing.
     pub(crate) fn subject(&self, kind: &SubjectKind) -> Option<Subject> {
         let key = self.key.as_deref().map(|entry| &entry.subjects);
-        let own = match kind {
+        let found = match kind {
             SubjectKind::Ip => None,
             SubjectKind::Key => key.map(|own| &own.key),
-            SubjectKind::Org => key.map(|own| &own.org),
-            SubjectKind::Project => key.map(|own| &own.project),
-            SubjectKind::Team => key.map(|own| &own.team),
-            SubjectKind::Session if self.session.is_some() => {
-                self.session.as_ref().map(|session| &session.0)
+            SubjectKind::Org => self.claimed(|claims| &claims.org).or(key.map(|own| &own.org)),
+            SubjectKind::Project => {
+                self.claimed(|claims| &claims.project).or(key.map(|own| &own.project))
             }
-            SubjectKind::User | SubjectKind::Session | SubjectKind::Header(_) => {
-                key.map(|own| &own.user)
+            SubjectKind::Team => self.claimed(|claims| &claims.team).or(key.map(|own| &own.team)),
+            SubjectKind::Session => self.session.as_ref().map(|session| &session.0).or(self.user()),
+            SubjectKind::User => self.user(),
+            SubjectKind::Header(_) => {
+                let headers = self.claims.iter().flat_map(|claims| &claims.headers);
+                headers.into_iter().find(|value| value.kind == *kind).or(self.user())
             }
             SubjectKind::Model | SubjectKind::Path | SubjectKind::Provider | SubjectKind::Tier => {
                 return None;
             }
         };
-        Some(own.cloned().unwrap_or_else(|| Subject::of_ip(self.ip)))
+        Some(found.cloned().unwrap_or_else(|| Subject::of_ip(self.ip)))
+    }
+
+    /// The person: by the issuer's word, else the proxy's or the application's, else the key's.
+    fn user(&self) -> Option<&Subject> {
+        let own = self.key.as_deref().map(|entry| &entry.subjects.user);
+        self.claimed(|claims| &claims.user).or(own)
     }
 }
 

@@ -46,8 +46,9 @@ impl Raises {
 impl Caller {
     /// The same caller, with the limits that are raised now.
     #[must_use]
-    pub fn with_raises(self, raises: Option<Arc<Raises>>) -> Self {
-        Self { raises, ..self }
+    pub fn with_raises(mut self, raises: Option<Arc<Raises>>) -> Self {
+        self.raises = raises;
+        self
     }
 
     /// What is raised on a meter of this caller's.

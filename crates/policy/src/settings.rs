@@ -10,6 +10,7 @@ use tollgate_units::{Span, Tokens};
 use tollgate_wire::{CapField, Protocol};
 
 use crate::Limit;
+use crate::network::Proxies;
 
 /// Everything a policy is made of.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +39,8 @@ pub struct Settings {
     pub orgs: Vec<GroupSettings>,
     /// When sessions end, and how many a key may open.
     pub sessions: SessionSettings,
+    /// The peers that may say who is asking.
+    pub proxies: Proxies,
     /// Room for fewer output tokens than this, for each answer, is no room.
     pub min_output_tokens: Tokens,
 }
@@ -209,6 +212,8 @@ pub struct KeySettings {
     pub models: Option<Vec<String>>,
     /// Guardrails of its own, stricter than the tier's.
     pub guardrails: Guardrails,
+    /// Whether its caller may say which end user it acts for.
+    pub trust_user: bool,
 }
 
 /// The SHA-256 of a key's secret. A key is 256 random bits, so a fast hash is the right one.

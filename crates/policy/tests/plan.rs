@@ -49,6 +49,7 @@ fn key(name: &str, tier: &str) -> KeySettings {
         limits: Vec::new(),
         models: None,
         guardrails: Guardrails::default(),
+        trust_user: false,
     }
 }
 

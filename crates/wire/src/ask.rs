@@ -7,7 +7,7 @@
 use tollgate_units::Tokens;
 
 use crate::read::Seams;
-use crate::{Endpoint, Place, Prompt};
+use crate::{Endpoint, Malformed, Place, Prompt, Protocol};
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -40,9 +40,32 @@ pub struct Ask {
     pub cached_for_an_hour: bool,
     /// The caller's own word for its user.
     pub user: Option<String>,
+    /// The newer field for the same.
+    pub safety_identifier: Option<String>,
     /// The conversation that the protocol itself says the request belongs to.
     pub session: Option<String>,
     pub(crate) seams: Seams,
+}
+
+impl Ask {
+    /// The end user that the body names, and the field that does.
+    ///
+    /// # Errors
+    ///
+    /// Two fields name two of them.
+    pub fn end_user(&self) -> Result<Option<(&'static str, &str)>, Malformed> {
+        match (&self.user, &self.safety_identifier) {
+            (Some(user), Some(other)) if user != other => Err(Malformed::two_users()),
+            (_, Some(user)) => Ok(Some(("safety_identifier", user))),
+            (user, None) => {
+                let field = match self.endpoint.protocol() {
+                    Protocol::Anthropic => "metadata.user_id",
+                    Protocol::OpenAi => "user",
+                };
+                Ok(user.as_deref().map(|user| (field, user)))
+            }
+        }
+    }
 }
 
 /// An output cap in a body.

@@ -58,6 +58,24 @@ impl Malformed {
         Self::at(message, value, path, MalformedKind::Invalid)
     }
 
+    /// A field should name somebody and does not.
+    pub fn not_a_name(field: &str, expected: &str) -> Self {
+        let message = format!("`{field}` must be {expected} where it names the end user");
+        let param = Some(field.to_owned());
+        Self { message, param, offset: None, kind: MalformedKind::Invalid }
+    }
+
+    /// Two fields name two end users.
+    pub(crate) fn two_users() -> Self {
+        let message = "`user` and `safety_identifier` name different end users; send one of them";
+        Self {
+            message: message.to_owned(),
+            param: Some("safety_identifier".to_owned()),
+            offset: None,
+            kind: MalformedKind::Invalid,
+        }
+    }
+
     fn at(message: String, value: Value<'_>, path: &Path<'_>, kind: MalformedKind) -> Self {
         let param = path.to_string();
         Self {

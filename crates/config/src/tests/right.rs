@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use secrecy::ExposeSecret as _;
+use tollgate_jwt::KeySource;
 use tollgate_policy::{KeyDigest, OnDisconnect, OnForbiddenTool};
 use tollgate_units::{MicroUsdPerMillion, Span, Tokens};
 use tollgate_wire::Protocol;
@@ -62,6 +63,41 @@ fn the_documented_example_is_read() {
     assert_eq!(web.digest, KeyDigest::of("tg-web-secret-0123456789"));
     assert_eq!((web.tier.as_str(), web.team.as_deref()), ("pro", Some("acme")));
     assert_eq!(web.limits.len(), 1);
+    assert!(web.trust_user && !settings.keys[1].trust_user);
+
+    let [issuer] = &config.issuers[..] else { panic!("{:?}", config.issuers) };
+    assert_eq!((&*issuer.url, &*issuer.audience[0]), ("https://id.example.com", "tollgate"));
+    assert_eq!(
+        (issuer.claims.team.as_deref(), issuer.claims.project.as_deref()),
+        (Some("team"), None)
+    );
+    assert!(issuer.tier.is_none());
+    let proxies = &settings.proxies;
+    assert!(proxies.trusts([10, 1, 2, 3].into()) && !proxies.trusts([11, 1, 2, 3].into()));
+    assert_eq!(proxies.headers.names().collect::<Vec<_>>(), ["x-consumer-username"]);
+}
+
+#[test]
+fn the_keys_of_an_issuer_are_read_from_a_file_beside_the_configuration() {
+    let folder = std::env::temp_dir().join(format!("tollgate-config-jwks-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    // The key of RFC 8037, A.2.
+    let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    std::fs::write(folder.join("jwks.json"), format!(r#"{{"keys":[{key}]}}"#)).expect("a file");
+    std::fs::write(folder.join("empty.json"), r#"{"keys":[]}"#).expect("a file");
+    let path = folder.join("tollgate.yaml");
+    let with = |file: &str| {
+        let jwt = format!("jwt: [{{issuer: a, audience: [b, c], jwks: {file}, tier: free}}]");
+        std::fs::write(&path, format!("{OPENAI}{REST}{jwt}")).expect("a file");
+        load(&path, &environment)
+    };
+    let (right, wrong) = (with("jwks.json"), with("empty.json"));
+    std::fs::remove_dir_all(&folder).expect("removed");
+    let right = right.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert!(matches!(&right.issuers[0].keys, KeySource::Known(keys) if keys.len() == 1));
+    assert_eq!((right.issuers[0].audience.len(), &*right.issuers[0].claims.user), (2, "sub"));
+    let wrong = wrong.map(|_| ()).map_err(|mistakes| mistakes.to_string());
+    assert!(wrong.is_err_and(|shown| shown.contains("holds no public key for RS256")));
 }
 
 #[test]
@@ -222,7 +258,8 @@ models: {llama: {serve: [far/llama]}, gpt-4o: {serve: [far/gpt-4o]}}
 tiers:
   anonymous:
     models: ['*']
-    limits: [500 tokens per day, 0 requests per minute per ip, $0.0001 per day]
+    limits: [500 tokens per day, 0 requests per minute per ip, $0.0001 per day,
+             9 requests per day per header:x-app]
 ",
     );
     let words = in_words(&config);

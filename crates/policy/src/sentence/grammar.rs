@@ -281,8 +281,9 @@ impl<'t> Reader<'t> {
             items.subjects.push(Said { what: kind.clone(), at: word.at });
             return Ok(());
         }
-        if word.text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("header:")) {
-            return Err(unsupported(word.at, "per header"));
+        if let Some(kind) = header(&word)? {
+            items.subjects.push(Said { what: kind, at: word.at });
+            return Ok(());
         }
         let periods = PERIODS.iter().map(|(name, _)| *name).filter(|_| or_period);
         let subjects = SUBJECTS.iter().map(|(name, _)| *name);
@@ -306,6 +307,27 @@ impl<'t> Reader<'t> {
         }
         Err(Mistake::new(word.at, expected))
     }
+}
+
+/// `header:NAME`, in lower case as headers are compared. A credential is counted as the key that it
+/// is, and would be shown as a header's value.
+fn header(word: &Word<'_>) -> Result<Option<SubjectKind>, Mistake> {
+    let Some((kind, name)) = word.text.split_once(':') else {
+        return Ok(None);
+    };
+    if !kind.eq_ignore_ascii_case("header") {
+        return Ok(None);
+    }
+    let name = name.to_ascii_lowercase();
+    if CREDENTIALS.contains(&&*name) {
+        return Err(Mistake::new(word.at.clone(), "expected \"per key\": this header is a secret"));
+    }
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(is_name) {
+        let expected = "expected the name of a header, such as header:x-app";
+        return Err(Mistake::new(word.at.clone(), expected));
+    }
+    Ok(Some(SubjectKind::Header(name)))
 }
 
 /// Says `what` for the first time, or it is a mistake.
@@ -332,6 +354,8 @@ fn unit_word(word: &Word<'_>) -> bool {
 }
 
 const NAME_BYTES_MAX: usize = 64;
+const CREDENTIALS: [&str; 6] =
+    ["api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"];
 const UNIT: &str = "expected a unit: requests, tokens, input tokens, output tokens, tool calls, \
                     steps or streams";
 const ITEM: &str = "expected \"per\", \"at once\" or an option";

@@ -185,6 +185,18 @@ fn what_token_prices_do_not_cover_is_named() {
 fn the_user_is_whom_the_caller_names() {
     let ask = asked(CHAT, &body(CHAT, r#""user":"an\u0061""#));
     assert_eq!(ask.user.as_deref(), Some("ana"));
+    let named = |more: &str| {
+        let ask = asked(CHAT, &body(CHAT, more));
+        ask.end_user().map(|found| found.map(|(field, user)| (field, user.to_owned())))
+    };
+    let some = |field, user: &str| Ok(Some((field, user.to_owned())));
+    assert_eq!(named(r#""user":null"#), Ok(None));
+    assert_eq!(named(r#""user":"ana""#), some("user", "ana"));
+    let newer = "safety_identifier";
+    assert_eq!(named(r#""safety_identifier":"ana""#), some(newer, "ana"));
+    assert_eq!(named(r#""safety_identifier":"ana","user":"ana""#), some(newer, "ana"));
+    let two = named(r#""safety_identifier":"ana","user":"eve""#).unwrap_err();
+    assert_eq!(two.param.as_deref(), Some(newer));
 }
 
 #[test]

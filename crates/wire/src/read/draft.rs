@@ -18,6 +18,7 @@ pub(crate) struct Draft {
     answers: u64,
     caps: Vec<Cap>,
     user: Option<String>,
+    safety_identifier: Option<String>,
     session: Option<String>,
     seams: Seams,
     /// How many prompts are answered.
@@ -40,6 +41,7 @@ impl Draft {
             answers: 1,
             caps: Vec::new(),
             user: None,
+            safety_identifier: None,
             session: None,
             seams: Seams { first, stream_options: StreamOptions::Absent, thinking: None },
             prompts: 1,
@@ -81,6 +83,7 @@ impl Draft {
             extras: self.extras,
             cached_for_an_hour: for_an_hour,
             user: self.user,
+            safety_identifier: self.safety_identifier,
             session: self.session,
             seams: self.seams,
         })
@@ -157,6 +160,16 @@ impl Draft {
             self.session = Some(said.session_id);
             self.user = Some(said.device_id);
         }
+        Ok(())
+    }
+
+    /// `safety_identifier`
+    pub(crate) fn safety_identifier(
+        &mut self,
+        value: Value<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Malformed> {
+        self.safety_identifier = field::string(value, path)?.map(std::borrow::Cow::into_owned);
         Ok(())
     }
 
