@@ -46,7 +46,10 @@ def check(folder, text):
     )
 
 
-@pytest.mark.parametrize("text", [*blocks("README.md", "yaml"), *blocks("docs/guide.md", "yaml")])
+PAGES = ["README.md", "docs/guide.md", "docs/identity.md"]
+
+
+@pytest.mark.parametrize("text", [text for page in PAGES for text in blocks(page, "yaml")])
 def test_the_yaml_of_the_pages_is_right(text, tmp_path):
     whole = {**WHOLE, **sections(text)}
     checked = check(tmp_path, "".join(part.rstrip("\n") + "\n" for part in whole.values()))

@@ -16,6 +16,7 @@ use crate::answer::{self, Outgoing, json, render};
 use crate::crew::Crew;
 use crate::identify::{self, Inbound};
 use crate::issued::Issued;
+use crate::issuers::Issuers;
 use crate::room::Room;
 use crate::runaway::Runaways;
 use crate::saved::Saved;
@@ -54,6 +55,8 @@ pub struct Parts {
 pub struct Live {
     /// Who may do what.
     pub policy: Arc<Policy>,
+    /// Whose JWTs are believed. What is remembered of them is remembered for this policy.
+    pub issuers: Issuers,
     /// The accounts, in the policy's order of providers.
     pub upstreams: Upstreams,
     /// Bounds of time and size.
@@ -134,6 +137,11 @@ impl Gateway {
         &self.issued
     }
 
+    /// What is counted for operators.
+    pub const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
     /// The clock that decisions are made by.
     pub fn clock(&self) -> &Clock {
         self.meters.clock()
@@ -196,7 +204,7 @@ impl Gateway {
             // Boxed, so that it goes when the answer's head is there: a stream stays for minutes.
             return Box::pin(pipeline::answer(&self, inbound, endpoint, body)).await;
         }
-        match identify::identify(&inbound, &self) {
+        match identify::identify(&inbound, &self).await {
             Err(refusal) => stopped::refuse(&self, &inbound, refusal),
             Ok(caller) => {
                 let mut response = match (&inbound.parts.method, path) {

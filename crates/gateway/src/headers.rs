@@ -10,11 +10,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// What of a caller's headers goes to a provider, plus `accept-encoding: identity`, because the
 /// gateway reads the answer as it passes. A header that `Connection` names was not meant for us to
-/// pass on, whatever it is called. Authorization is added by [`Upstreams`](crate::Upstreams).
-pub fn forwardable(headers: &HeaderMap) -> HeaderMap {
+/// pass on, whatever it is called. Nor does one that says who is asking (`is_ours`), whether it was
+/// believed or not. Authorization is added by [`Upstreams`](crate::Upstreams).
+pub fn forwardable(headers: &HeaderMap, is_ours: impl Fn(&str) -> bool) -> HeaderMap {
     let mut passed = HeaderMap::with_capacity(FORWARDED_USUALLY);
     for (name, value) in headers {
-        if is_forwardable(name) && !is_hop_by_hop(headers, name) {
+        if is_forwardable(name) && !is_hop_by_hop(headers, name) && !is_ours(name.as_str()) {
             passed.append(name, value.clone());
         }
     }
@@ -126,7 +127,7 @@ mod tests {
             "x-goog-api-key",
             "x-tollgate-user",
         ] {
-            let passed = forwardable(&map(&[(name, "secret"), ("accept", "*/*")]));
+            let passed = forwardable(&map(&[(name, "secret"), ("accept", "*/*")]), |_| false);
             assert!(!passed.contains_key(name), "{name}");
             assert_eq!(passed["accept"], "*/*");
         }
@@ -142,7 +143,7 @@ mod tests {
             ("user-agent", "OpenAI/Python 3.1.0"),
             ("x-stainless-retry-count", "1"),
         ]);
-        let passed = forwardable(&sent);
+        let passed = forwardable(&sent, |_| false);
         for (name, value) in &sent {
             assert_eq!(passed.get(name), Some(value));
         }
@@ -150,18 +151,22 @@ mod tests {
 
     #[test]
     fn the_answer_is_asked_for_uncompressed_whatever_the_caller_accepts() {
-        let passed = forwardable(&map(&[("accept-encoding", "gzip"), ("accept-encoding", "br")]));
+        let passed =
+            forwardable(&map(&[("accept-encoding", "gzip"), ("accept-encoding", "br")]), |_| false);
         let asked: Vec<_> = passed.get_all("accept-encoding").iter().collect();
         assert_eq!(asked, ["identity"]);
     }
 
     #[test]
     fn a_header_that_connection_names_stays_here() {
-        let passed = forwardable(&map(&[
-            ("connection", "close, OpenAI-Beta"),
-            ("openai-beta", "x=1"),
-            ("user-agent", "me"),
-        ]));
+        let passed = forwardable(
+            &map(&[
+                ("connection", "close, OpenAI-Beta"),
+                ("openai-beta", "x=1"),
+                ("user-agent", "me"),
+            ]),
+            |_| false,
+        );
         assert!(!passed.contains_key("openai-beta"));
         assert_eq!(passed["user-agent"], "me");
     }

@@ -5,18 +5,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, Uri, header, request};
+use tollgate_jwt::{Why, looks_like_jwt};
 use tollgate_limits::Wait;
-use tollgate_policy::{Caller, KeyDigest, KeyEntry, Policy, Refusal};
+use tollgate_policy::{Caller, KeyDigest, Policy, Proxies, Refusal};
 use tollgate_units::Span;
 use tollgate_wire::{Notice, NoticeKind, Protocol};
 
+use crate::claims::{self, Unclear};
 use crate::gate::{Gateway, Live};
 
 /// A request as it came, less its body.
 #[derive(Debug)]
 pub(crate) struct Inbound {
     pub(crate) parts: request::Parts,
-    pub(crate) peer: SocketAddr,
+    /// Whom it comes from: the peer, or the one that a trusted proxy speaks for.
+    pub(crate) ip: IpAddr,
+    /// Whether the peer is a trusted proxy.
+    pub(crate) by_proxy: bool,
     pub(crate) request_id: String,
     /// What is in force: the request is served by it to its end, whatever is reloaded meanwhile.
     pub(crate) live: Arc<Live>,
@@ -27,7 +32,10 @@ pub(crate) struct Inbound {
 impl Inbound {
     pub(crate) fn new(parts: request::Parts, peer: SocketAddr, gate: &Gateway) -> Self {
         let (request_id, live) = (gate.request_id(), gate.live());
-        Self { parts, peer, request_id, live, since: Instant::now() }
+        let proxies = live.policy.proxies();
+        let by_proxy = proxies.trusts(peer.ip());
+        let ip = client(proxies, peer.ip(), &parts.headers);
+        Self { parts, ip, by_proxy, request_id, live, since: Instant::now() }
     }
 
     /// The protocol that it is answered in.
@@ -49,59 +57,101 @@ impl Inbound {
     }
 }
 
+/// The address behind `peer`. A value that is not even text is no address.
+fn client(proxies: &Proxies, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    let forwarded = headers.get_all(FORWARDED_FOR).into_iter();
+    proxies.client(peer, forwarded.map(|value| value.to_str().unwrap_or_default()))
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// Why nobody was recognised.
 #[derive(Debug)]
 pub(crate) enum Unknown {
-    /// No key where one is needed, or one that is not known.
-    Credential,
+    /// No key where one is needed, or one that is not known; the reason is for the operator.
+    Credential(&'static str),
     /// Too many failures from this address: when the next one may come.
     TooMany(Span),
+    /// Somebody who may say who is asking says it in a way that cannot be understood.
+    Unclear(Unclear),
 }
 
-/// The caller, by key or by address. A failure is counted against the address; after a minute's
-/// worth the answer is a 429. A right key is never held up by the wrong ones of a neighbour.
-pub(crate) fn identify(inbound: &Inbound, gate: &Gateway) -> Result<Caller, Unknown> {
-    let (ip, policy) = (inbound.peer.ip(), &inbound.live.policy);
+/// The caller, by key, JWT or address, and by what its headers may say. A failure is counted
+/// against the address; after a minute's worth the answer is a 429. A right key is never held up by
+/// the wrong ones of a neighbour.
+pub(crate) async fn identify(inbound: &Inbound, gate: &Gateway) -> Result<Caller, Unknown> {
+    let (ip, policy) = (inbound.ip, &inbound.live.policy);
     let caller = match credential(&inbound.parts.headers, &inbound.parts.uri) {
-        Ok(Some(secret)) => known(gate, policy, secret).map(|entry| policy.caller(entry, ip)),
-        Ok(None) => policy.anonymous(ip),
-        Err(Ambiguous) => None,
+        Ok(Some(secret)) => known(secret, inbound, gate).await,
+        Ok(None) => match claims::tier(inbound).map_err(Unknown::Unclear)? {
+            Some(tier) => policy.in_tier(tier, ip).ok_or("tier"),
+            None => policy.anonymous(ip).ok_or(KEY),
+        },
+        Err(Ambiguous) => Err(KEY),
     };
-    let caller = caller.map(|caller| caller.with_raises(gate.issued().in_force()));
-    caller.ok_or_else(|| failed(gate, policy, ip))
+    let caller = caller.map_err(|reason| failed(gate, policy, ip, reason))?;
+    let caller = caller.with_raises(gate.issued().in_force());
+    claims::claim(caller, inbound).map_err(Unknown::Unclear)
 }
 
-/// The key with this secret: one of the configuration, else one that was issued. The secret is
-/// hashed once and before anything is compared; what is not known, has expired or was revoked goes
-/// the same way.
-fn known(gate: &Gateway, policy: &Arc<Policy>, secret: &str) -> Option<Arc<KeyEntry>> {
-    let digest = KeyDigest::of(secret);
-    let listed = policy.holder(&digest);
-    listed.or_else(|| gate.issued().find(&digest, policy, gate.clock().now()))
+/// Whoever presents `secret`: a key of the configuration, one that was issued, or a JWT by its
+/// issuer's signature. The secret is hashed once and before anything is compared; a key that is not
+/// known, has expired or was revoked goes the same way.
+async fn known(secret: &str, inbound: &Inbound, gate: &Gateway) -> Result<Caller, &'static str> {
+    let (ip, live) = (inbound.ip, &inbound.live);
+    let (digest, now) = (KeyDigest::of(secret), gate.clock().now());
+    let listed = live.policy.holder(&digest);
+    if let Some(entry) = listed.or_else(|| gate.issued().find(&digest, &live.policy, now)) {
+        return Ok(live.policy.caller(entry, ip));
+    }
+    if live.issuers.is_empty() || !looks_like_jwt(secret) {
+        return Err(KEY);
+    }
+    let refused = |why: Why| {
+        tracing::debug!(request_id = inbound.request_id, %why, "a JWT was refused");
+        why.label()
+    };
+    let entry = live.issuers.entry(secret, digest, &live.policy, now).await.map_err(refused)?;
+    Ok(live.policy.caller(entry, ip))
 }
 
-fn failed(gate: &Gateway, policy: &Policy, ip: IpAddr) -> Unknown {
+/// The reason in metrics and in the access log where the credential is none that is known.
+const KEY: &str = "key";
+
+fn failed(gate: &Gateway, policy: &Policy, ip: IpAddr, reason: &'static str) -> Unknown {
     let now = gate.clock().now();
     let Some(charges) = policy.failed_login(ip, now) else {
-        return Unknown::Credential;
+        return Unknown::Credential(reason);
     };
     match gate.meters.reserve(charges) {
         Ok(held) => {
             let used = held.reserved(0);
             held.settle(&[used]);
-            Unknown::Credential
+            Unknown::Credential(reason)
         }
         Err(denied) => match denied.wait() {
             Wait::Until(at) => Unknown::TooMany(at.since(now)),
-            Wait::Never => Unknown::Credential,
+            Wait::Never => Unknown::Credential(reason),
         },
     }
 }
 
 impl Unknown {
+    /// One word for metrics and the access log.
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Credential(reason) => reason,
+            Self::TooMany(_) => KEY,
+            Self::Unclear(_) => "identity_header",
+        }
+    }
+
     pub(crate) fn notice(self, inbound: &Inbound) -> Notice {
         match self {
-            Self::Credential => Refusal::Credential.notice(inbound.request_id.clone(), Span::ZERO),
+            Self::Unclear(unclear) => inbound.notice(NoticeKind::InvalidRequest, unclear.message()),
+            Self::Credential(_) => {
+                Refusal::Credential.notice(inbound.request_id.clone(), Span::ZERO)
+            }
             Self::TooMany(wait) => {
                 let mut notice = inbound.notice(
                     NoticeKind::LimitExceeded,

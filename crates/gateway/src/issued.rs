@@ -290,6 +290,7 @@ impl Holder {
 fn settings(key: &IssuedKey) -> Result<KeySettings, String> {
     let limit = |sentence: &String| parse(sentence).map_err(|_| sentence.clone());
     Ok(KeySettings {
+        trust_user: key.trust_user,
         name: key.name.clone(),
         digest: KeyDigest::from_bytes(key.digest),
         tier: key.tier.clone(),

@@ -18,7 +18,7 @@ use crate::answer::Outgoing;
 use crate::flight::Flight;
 use crate::gate::Gateway;
 use crate::identify::{Inbound, identify};
-use crate::read::read;
+use crate::read::{Unread, read};
 use crate::respond::respond;
 use crate::runaway::steady;
 use crate::scales::Weight;
@@ -45,8 +45,10 @@ async fn serve(
     endpoint: Endpoint,
     body: Incoming,
 ) -> Result<Response<Outgoing>, Stopped> {
-    let caller = identify(inbound, gate).map_err(Stopped::Unknown)?;
+    let caller = identify(inbound, gate).await.map_err(Stopped::Unknown)?;
     let asked = read(gate, inbound, endpoint, body).await.map_err(Stopped::unread(&caller))?;
+    let spoken_for = caller.speaking_for(&asked.ask).map_err(Unread::Malformed);
+    let caller = spoken_for.map_err(Stopped::unread(&caller))?;
     let joined = join(gate, inbound, caller.clone(), &asked.ask);
     let caller = joined.map_err(Stopped::unread(&caller))?;
     let known = &Known { model: caller.policy().model_label(&asked.ask.model), caller };

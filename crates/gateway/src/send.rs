@@ -52,7 +52,9 @@ pub(crate) async fn send(
     inbound: &Inbound,
     body: &Bytes,
 ) -> Result<Answered, Failure> {
-    let headers = forwardable(&inbound.parts.headers);
+    let caller = flight.admitted().map(|admitted| admitted.plan.caller());
+    let is_ours = |name: &str| caller.is_none_or(|caller| caller.reads_header(name));
+    let headers = forwardable(&inbound.parts.headers, is_ours);
     loop {
         let fault = match attempt(&mut flight, headers.clone(), body).await {
             Ok(response) if response.status().is_success() => {

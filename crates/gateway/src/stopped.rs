@@ -153,8 +153,9 @@ const BUSY_RETRY: Span = Span::from_secs(1);
 
 /// Refuses a request whose sender is not known.
 pub(crate) fn refuse(gate: &Gateway, inbound: &Inbound, unknown: Unknown) -> Response<Outgoing> {
+    let reason = unknown.reason();
     let response = render(inbound.protocol(), &gate.told(unknown.notice(inbound)));
-    refused(gate, inbound, None, ("none", "key"), response)
+    refused(gate, inbound, None, ("none", reason), response)
 }
 
 /// Refuses a request that the policy does not allow.

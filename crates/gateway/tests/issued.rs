@@ -184,6 +184,7 @@ fn live(house: &House, yaml: &str) -> Live {
         policy: Policy::new(settings),
         upstreams: Upstreams::new(&[], timeouts).unwrap(),
         bounds: house.gateway.live().bounds,
+        issuers: tollgate_gateway::Issuers::default(),
     }
 }
 

@@ -11,6 +11,7 @@
 )]
 
 mod caller;
+mod signer;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -25,13 +26,14 @@ use tollgate_gateway::server::{Draining, Peer, Server};
 use tollgate_gateway::tasks::Tasks;
 use tollgate_gateway::telemetry::Metrics;
 use tollgate_gateway::upstream::{Account, Timeouts};
-use tollgate_gateway::{Bounds, Gateway, Issued, Live, Parts, Upstreams, tls};
+use tollgate_gateway::{Bounds, Gateway, Issued, Issuers, Live, Parts, Upstreams, tls};
 use tollgate_policy::Policy;
 use tollgate_sim::{Provider, Script};
 use tollgate_store::{Clock, ClockHand, Memory, Registry};
 use tollgate_units::{Span, Timestamp};
 
 pub use caller::{Answer, Caller, Running, chat, message};
+pub use signer::Signer;
 
 /// A gateway with its provider.
 pub struct House {
@@ -120,6 +122,7 @@ impl Plot {
         let first_byte = duration(config.timeouts.first_byte);
         let timeouts = Timeouts { connect: Duration::from_secs(5), first_byte };
         let (draining, tasks) = (Draining::new(), Tasks::new());
+        let metrics = Arc::new(Metrics::new());
         let gateway = Gateway::new(Parts {
             live: Live {
                 upstreams: Upstreams::new(&accounts, timeouts).unwrap(),
@@ -129,12 +132,13 @@ impl Plot {
                     first_byte: config.timeouts.first_byte,
                     idle: config.timeouts.idle,
                 },
+                issuers: Issuers::new(config.issuers, &metrics, None).unwrap(),
                 policy: Policy::new(config.settings),
             },
             crew: Crew::start(NonZeroUsize::MIN, NonZeroUsize::new(64).unwrap()).unwrap(),
-            metrics: Arc::new(Metrics::new()),
             meters: meters.clone(),
             issued,
+            metrics,
             loopback: true,
             draining: draining.clone(),
             seed: 7,

@@ -129,7 +129,9 @@ impl Reload {
         let config =
             tollgate_config::load(file, &environment).map_err(|mistakes| mistakes.to_string())?;
         let after_restart = self.fixed.differs(&Fixed::of(&config));
-        let old = self.gateway.replace(live(&config, Some(&self.gateway.live().upstreams))?);
+        let before = self.gateway.live();
+        let next = live(&config, self.gateway.metrics(), Some(&before))?;
+        let old = self.gateway.replace(next);
         self.retired().push(old.policy.clone());
         Ok((config, after_restart))
     }

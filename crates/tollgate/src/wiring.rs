@@ -18,7 +18,7 @@ use tollgate_gateway::server::{Draining, Server};
 use tollgate_gateway::tasks::Tasks;
 use tollgate_gateway::telemetry::Metrics;
 use tollgate_gateway::upstream::{Account, Timeouts};
-use tollgate_gateway::{Bounds, Gateway, Issued, Live, Parts, Upstreams, server, tls};
+use tollgate_gateway::{Bounds, Gateway, Issued, Issuers, Live, Parts, Upstreams, server, tls};
 use tollgate_policy::Policy;
 use tollgate_store::{Clock, Memory, Registry};
 use tollgate_units::Span;
@@ -60,7 +60,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Complaint> {
         None => None,
     };
     let gateway = Gateway::new(Parts {
-        live: live(&config, None)?,
+        live: live(&config, &metrics, None)?,
         crew: crew()?,
         loopback: listen.ip().is_loopback(),
         seed: seed()?,
@@ -171,10 +171,15 @@ fn address(listener: &TcpListener) -> Result<SocketAddr, Complaint> {
     listener.local_addr().map_err(|error| format!("no local address: {error}"))
 }
 
-/// What `config` puts in force; accounts that are as they were `before` keep their connections.
-pub(crate) fn live(config: &Config, before: Option<&Upstreams>) -> Result<Live, Complaint> {
+/// What `config` puts in force; accounts and issuers that are as they were `before` keep their
+/// connections and keys.
+pub(crate) fn live(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    before: Option<&Live>,
+) -> Result<Live, Complaint> {
     Ok(Live {
-        upstreams: upstreams(config, before)?,
+        upstreams: upstreams(config, before.map(|before| &before.upstreams))?,
         bounds: Bounds {
             body_bytes_max: config.max_body,
             body: config.timeouts.body,
@@ -182,6 +187,12 @@ pub(crate) fn live(config: &Config, before: Option<&Upstreams>) -> Result<Live, 
             idle: config.timeouts.idle,
         },
         policy: Policy::new(config.settings.clone()),
+        issuers: Issuers::new(
+            config.issuers.clone(),
+            metrics,
+            before.map(|before| &before.issuers),
+        )
+        .map_err(|error| format!("jwt: {error}"))?,
     })
 }
 

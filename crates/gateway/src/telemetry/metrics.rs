@@ -54,6 +54,8 @@ pub struct Metrics {
     store_failed: [Counter; StoreOp::ALL.len()],
     settlements: [Counter; Ending::ALL.len()],
     debt_tokens: Counter,
+    keys_fetched: Counter,
+    keys_failed: Counter,
     held: Gauge,
     meters: Gauge,
 }
@@ -90,6 +92,18 @@ impl Metrics {
                 reg,
                 "debt_tokens",
                 "Tokens used beyond what was reserved",
+                Counter::default(),
+            ),
+            keys_fetched: registered(
+                reg,
+                "jwks_fetches",
+                "Key sets of issuers that were fetched",
+                Counter::default(),
+            ),
+            keys_failed: registered(
+                reg,
+                "jwks_errors",
+                "Key sets of issuers that could not be fetched",
                 Counter::default(),
             ),
             held: registered(
@@ -202,6 +216,12 @@ impl Metrics {
     /// This many tokens became debt.
     pub fn debt(&self, tokens: Tokens) {
         self.debt_tokens.inc_by(tokens.get());
+    }
+
+    /// An issuer's keys were asked for, and came or did not.
+    pub fn keys_fetched(&self, came: bool) {
+        let counter = if came { &self.keys_fetched } else { &self.keys_failed };
+        counter.inc();
     }
 
     /// How the books stand; said before each `render`, because a gauge is only ever now.

@@ -48,6 +48,8 @@ fn every_name_on_the_page_is_a_documented_one() {
             "time_per_output_token_seconds",
             "reserved_over_actual_ratio",
             "debt_tokens_total",
+            "jwks_fetches_total",
+            "jwks_errors_total",
             "reservations_held",
             "meters",
         ]
