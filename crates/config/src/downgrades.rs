@@ -12,7 +12,7 @@ use crate::reader::{Field, Reader, Section};
 /// A limit that says `then downgrade to`.
 #[derive(Debug)]
 pub(crate) struct Downgrade {
-    scope: Scope,
+    scope: Counted,
     target: String,
     at: Range<usize>,
     context: String,
@@ -20,7 +20,7 @@ pub(crate) struct Downgrade {
 
 /// Whose requests the limit counts.
 #[derive(Debug)]
-enum Scope {
+enum Counted {
     Everybody,
     Model(String),
     Tier(String),
@@ -37,9 +37,9 @@ pub(crate) fn note(
         return;
     };
     let scope = match section.owner.split_once(' ') {
-        Some(("model", name)) => Scope::Model(name.to_owned()),
-        Some(("tier", name)) => Scope::Tier(name.to_owned()),
-        _ => Scope::Everybody,
+        Some(("model", name)) => Counted::Model(name.to_owned()),
+        Some(("tier", name)) => Counted::Tier(name.to_owned()),
+        _ => Counted::Everybody,
     };
     let (at, context) = (field.node.at.clone(), field.context.clone());
     reader.downgrades.push(Downgrade { scope, target: target.clone(), at, context });
@@ -74,16 +74,16 @@ struct Ways<'s> {
 impl Ways<'_> {
     fn mistake(&self, downgrade: &Downgrade) -> Option<String> {
         let target = &*downgrade.target;
-        if matches!(&downgrade.scope, Scope::Model(name) if name == target) {
+        if matches!(&downgrade.scope, Counted::Model(name) if name == target) {
             return Some(format!("{target} cannot stand in for itself"));
         }
         let tiers: Vec<&str> = match &downgrade.scope {
-            Scope::Tier(name) => vec![name],
-            Scope::Everybody | Scope::Model(_) => {
+            Counted::Tier(name) => vec![name],
+            Counted::Everybody | Counted::Model(_) => {
                 self.settings.tiers.iter().map(|tier| &*tier.name).collect()
             }
         };
-        if let Scope::Tier(name) = &downgrade.scope {
+        if let Counted::Tier(name) = &downgrade.scope {
             let tier = self.settings.tiers.iter().find(|tier| tier.name == *name)?;
             let patterns: Vec<&str> = tier.models.iter().map(String::as_str).collect();
             if matching(std::iter::once(target), &patterns).is_empty() {
@@ -107,7 +107,7 @@ impl Ways<'_> {
         let mut open = vec![from.to_owned()];
         while let Some(model) = open.pop() {
             for way in &self.taken {
-                let applies = !matches!(&way.scope, Scope::Tier(name) if name != tier);
+                let applies = !matches!(&way.scope, Counted::Tier(name) if name != tier);
                 if applies && leads(way, &model) && reached.insert(&*way.target) {
                     open.push(way.target.clone());
                 }
@@ -120,8 +120,8 @@ impl Ways<'_> {
 /// Whether a request for `model` can be sent on by `way`.
 fn leads(way: &Downgrade, model: &str) -> bool {
     let counts = match &way.scope {
-        Scope::Everybody | Scope::Tier(_) => true,
-        Scope::Model(name) => name == model,
+        Counted::Everybody | Counted::Tier(_) => true,
+        Counted::Model(name) => name == model,
     };
     counts && way.target != model
 }

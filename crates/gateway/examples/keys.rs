@@ -13,9 +13,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use tollgate_gateway::Issued;
-use tollgate_policy::{
-    Guardrails, KeyDigest, Policy, SessionSettings, Settings, TierSettings, parse,
-};
+use tollgate_policy::{Guardrails, KeyDigest, Policy, Settings, TierSettings, parse};
 use tollgate_store::{Change, Entry, IssuedKey, Registry};
 use tollgate_units::{Timestamp, Tokens};
 
@@ -97,19 +95,5 @@ fn settings() -> Settings {
         limits: limits.iter().map(|limit| parse(limit).unwrap()).collect(),
         guardrails: Guardrails::default(),
     };
-    Settings {
-        providers: Vec::new(),
-        models: Vec::new(),
-        prices: Vec::new(),
-        unpriced: None,
-        tiers: vec![pro],
-        limits: Vec::new(),
-        guardrails: Guardrails::default(),
-        keys: Vec::new(),
-        teams: Vec::new(),
-        projects: Vec::new(),
-        orgs: Vec::new(),
-        sessions: SessionSettings::default(),
-        min_output_tokens: Tokens::new(16),
-    }
+    Settings { tiers: vec![pro], min_output_tokens: Tokens::new(16), ..Settings::default() }
 }

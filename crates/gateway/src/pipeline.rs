@@ -62,7 +62,8 @@ async fn serve(
     Ok(respond(answered, gate, &known.caller, inbound))
 }
 
-/// weigh ▸ plan ▸ admit; and where the limit that refuses says so, the same again for another model.
+/// weigh ▸ plan ▸ admit; and where the limit that refuses says so, the same again for another
+/// model.
 async fn find_room(
     gate: &Arc<Gateway>,
     known: &Known,

@@ -26,7 +26,8 @@ pub struct BoundLimit {
     /// Whose it is, what it counts and how, hashed.
     identity: u128,
     turns: Option<Arc<Turns>>,
-    /// How long the life of a subject goes on after its last charge, where the subject is a session.
+    /// How long the life of a subject goes on after its last charge, where the subject is a
+    /// session.
     idle: Span,
 }
 

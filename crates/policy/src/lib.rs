@@ -21,13 +21,14 @@ mod report;
 mod search;
 mod sentence;
 mod settings;
+mod settled;
 
 pub use bound::BoundLimit;
 pub use calendar::{Turns, Zone, turns};
 pub use consider::{Need, Options};
 pub use limit::{CalendarPeriod, Exceed, Limit, Measure, SubjectKind, Unit};
 pub use network::{IdentityHeaders, Network, Proxies};
-pub use plan::{Bound, Candidate, Ended, Moment, Plan, Pricing, Warning};
+pub use plan::{Candidate, Moment, Plan, Pricing, Warning};
 pub use policy::{ANONYMOUS, Deployment, Policy};
 pub use principal::{Caller, KeyEntry, ProxySays, Session, Subject, Vouched, claimable};
 pub use raises::{Raised, Raises, amount_of};
@@ -40,3 +41,4 @@ pub use settings::{
     OnForbiddenTool, OnRunaway, ProviderSettings, Route, RunawaySettings, SessionSettings,
     Settings, TierSettings,
 };
+pub use settled::{Bound, Ended};

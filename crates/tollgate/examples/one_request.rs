@@ -9,6 +9,7 @@
 )]
 
 use bytes::Bytes;
+use tollgate_limits::Demand;
 use tollgate_policy::{Ended, Moment, Policy};
 use tollgate_store::{Clock, Memory};
 use tollgate_tokens::count_prompt;
@@ -61,7 +62,8 @@ fn main() {
     let provider = candidate.deployment().provider();
     println!("plan      {provider}, {} to {} output tokens", stretch.least, stretch.most);
     for (limit, charge) in candidate.limits().iter().zip(candidate.charges().iter()) {
-        println!("          {:<33} {:?}", limit.sentence(), charge.demand);
+        let Demand { fixed, each, per, .. } = charge.demand;
+        println!("          {:<33} ({fixed} + {each} a token of output) / {per}", limit.sentence());
     }
 
     let held = meters.reserve(candidate.charges().clone()).unwrap();
