@@ -111,6 +111,7 @@ pub fn built_in(env: &impl Fn(&str) -> Option<String>) -> Option<Config> {
         tls: None,
         max_body: MAX_BODY,
         timeouts: TIMEOUTS,
+        alerts: None,
         upstreams,
         issuers: Vec::new(),
         settings,

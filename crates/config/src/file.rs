@@ -9,17 +9,18 @@ use tollgate_units::{Span, Tokens};
 use crate::mistakes::{Mark, Source as Quoted};
 use crate::names::Names;
 use crate::reader::{Field, Keys, Reader, Section};
-use crate::values::{duration, size};
+use crate::values::{duration, host_of, size};
 use crate::yaml::{self, Flaw, Node, Value};
 use crate::{
-    Config, Data, FILE_BYTES_MAX, Mistakes, Source, Timeouts, TlsFiles, downgrades, groups,
-    identity, keys, models, providers, secret, tiers,
+    AlertConfig, Config, Data, FILE_BYTES_MAX, Mistakes, Source, Timeouts, TlsFiles, downgrades,
+    groups, identity, keys, models, providers, secret, tiers,
 };
 
 const FILE_KEYS: Keys = Keys {
     known: &[
         "listen",
         "admin",
+        "alerts",
         "admin_token",
         "data",
         "tls",
@@ -42,9 +43,10 @@ const FILE_KEYS: Keys = Keys {
         "jwt",
         "trusted_proxies",
     ],
-    later: &["alerts", "breaker", "cache", "queue", "retry", "shared"],
+    later: &["breaker", "cache", "queue", "retry", "shared"],
 };
 const TLS_KEYS: Keys = Keys { known: &["cert", "key"], later: &[] };
+const ALERT_KEYS: Keys = Keys { known: &["webhook", "secret", "allow_private"], later: &[] };
 const TIMEOUT_KEYS: Keys = Keys { known: &["header", "body", "first_byte", "idle"], later: &[] };
 
 pub(crate) const LISTEN: SocketAddr = address(8080);
@@ -141,6 +143,7 @@ fn read(reader: &mut Reader<'_>, root: &Node, path: PathBuf) -> Option<Config> {
         tls: file.get("tls").and_then(|field| tls(reader, &field)),
         max_body: max_body(reader, &file),
         timeouts: timeouts(reader, &file),
+        alerts: file.get("alerts").and_then(|field| alerts(reader, &field)),
         upstreams,
         issuers,
         settings,
@@ -193,6 +196,25 @@ fn tls(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<TlsFiles> {
     };
     let (cert, key) = (path("cert"), path("key"));
     Some(TlsFiles { cert: cert?, key: key? })
+}
+
+fn alerts(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<AlertConfig> {
+    let section = reader.section(field, "alerts", &ALERT_KEYS)?;
+    let field =
+        reader.required(&section, "webhook", "\"webhook: https://hooks.example.com/T0\"")?;
+    let expected = "an https URL without user and fragment";
+    let url = reader.resolved(&field, expected)?;
+    let (base, _) = url.split_once('?').unwrap_or((&url, ""));
+    let is_plain = url.chars().all(|c| c.is_ascii_graphic() && c != '#');
+    if !url.starts_with("https://") || host_of(base).is_none() || !is_plain {
+        reader.mark(&field, format!("expected {expected}"));
+        return None;
+    }
+    let secret = section.get("secret");
+    let secret = secret.and_then(|field| reader.secret(&field, keys::SECRET_CHARS_MIN));
+    let allow = section.get("allow_private");
+    let allow_private = allow.and_then(|field| reader.boolean(&field)).unwrap_or(false);
+    Some(AlertConfig { webhook: url, secret, allow_private })
 }
 
 fn max_body(reader: &mut Reader<'_>, file: &Section<'_>) -> u64 {

@@ -58,6 +58,8 @@ pub struct Config {
     pub max_body: u64,
     /// How long anything may take.
     pub timeouts: Timeouts,
+    /// Where alerts go besides the log.
+    pub alerts: Option<AlertConfig>,
     /// The accounts, in the order of `settings.providers`.
     pub upstreams: Vec<UpstreamConfig>,
     /// Whose JWTs are believed.
@@ -66,6 +68,17 @@ pub struct Config {
     pub settings: Settings,
     /// Where all this was said.
     pub source: Source,
+}
+
+/// Where alerts go besides the log.
+#[derive(Clone, Debug)]
+pub struct AlertConfig {
+    /// An https URL.
+    pub webhook: String,
+    /// What alerts are signed with.
+    pub secret: Option<SecretString>,
+    /// Whether it may be in the own network.
+    pub allow_private: bool,
 }
 
 /// Where meters are kept.

@@ -1,14 +1,15 @@
 //! Room: walk the plan until every limit of one candidate has been charged.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tollgate_limits::{Charges, Denied, Stretch, Wait};
 use tollgate_policy::{Candidate, Ended, Next, Options, Plan, Search};
-use tollgate_store::Reservation;
+use tollgate_store::{Memory, Reservation};
 use tollgate_units::Tokens;
 
 use crate::gate::Gateway;
-use crate::telemetry::StoreOp;
+use crate::telemetry::{Metrics, StoreOp};
 
 /// A request that holds what it may use, on every meter at once. Dropped, it gives back what it is
 /// not known to have used.
@@ -33,7 +34,23 @@ pub(crate) struct NoRoom {
     pub(crate) denied: Option<(usize, Denied)>,
 }
 
+/// The meters that are asked, and what is counted of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asking<'a> {
+    pub(crate) meters: &'a Arc<Memory>,
+    pub(crate) metrics: &'a Metrics,
+}
+
 impl NoRoom {
+    /// What the first limit that refused counts: a metric's label.
+    pub(crate) fn unit(&self) -> &'static str {
+        let first = self.denied.as_ref().and_then(|(at, denied)| {
+            let candidate = self.plan.candidates().get(*at)?;
+            candidate.limits().get(denied.short.first()?.charge)
+        });
+        first.map_or("model", |limit| limit.limit().unit.label())
+    }
+
     /// The same request for the model that a limit that refused names.
     pub(crate) fn downgraded(&self) -> Option<Options> {
         let (at, denied) = self.denied.as_ref()?;
@@ -48,7 +65,7 @@ impl NoRoom {
 }
 
 /// Reserves the first candidate that fits; if none does, what was said to the one that would first.
-pub(crate) fn admit(gate: &Gateway, plan: Plan) -> Result<Admitted, NoRoom> {
+pub(crate) fn admit(asking: Asking<'_>, plan: Plan) -> Result<Admitted, NoRoom> {
     let plan = Box::new(plan);
     let mut search = Search::new(plan.candidates().len());
     loop {
@@ -61,11 +78,11 @@ pub(crate) fn admit(gate: &Gateway, plan: Plan) -> Result<Admitted, NoRoom> {
             return Err(NoRoom { plan, denied: None });
         };
         let since = Instant::now();
-        let decided = gate.meters.reserve(candidate.charges().clone());
-        gate.metrics.store_took(StoreOp::Reserve, since.elapsed());
+        let decided = asking.meters.reserve(candidate.charges().clone());
+        asking.metrics.store_took(StoreOp::Reserve, since.elapsed());
         match decided {
             Ok(held) => {
-                let shadows = watch(gate, &plan, candidate, held.stretch());
+                let shadows = watch(asking, &plan, candidate, held.stretch());
                 return Ok(Admitted { plan, held, shadows, watched: at, search, at });
             }
             Err(denied) => search.denied(denied),
@@ -76,7 +93,7 @@ pub(crate) fn admit(gate: &Gateway, plan: Plan) -> Result<Admitted, NoRoom> {
 /// Shadow limits are decided each on its own, once the request is admitted by those that count;
 /// they are charged what they would admit, and what they would refuse is counted.
 fn watch(
-    gate: &Gateway,
+    asking: Asking<'_>,
     plan: &Plan,
     candidate: &Candidate,
     output: u64,
@@ -84,10 +101,10 @@ fn watch(
     let decided = candidate.shadows().iter().map(|(limit, charge)| {
         let stretch = Stretch { least: output, most: output };
         let charges = Charges::new(vec![*charge], stretch).ok()?;
-        let held = gate.meters.reserve(charges).ok();
+        let held = asking.meters.reserve(charges).ok();
         if held.is_none() {
             let tier = plan.caller().tier_name();
-            gate.metrics.refused(limit.limit().unit.label(), tier, "shadow");
+            asking.metrics.refused(limit.limit().unit.label(), tier, "shadow");
         }
         held
     });
@@ -145,12 +162,25 @@ impl Admitted {
         false
     }
 
+    /// Which candidate is being served.
+    pub(crate) const fn at(&self) -> usize {
+        self.at
+    }
+
     /// Books the truth. Nothing is settled where nothing was used: then all of it is void.
     pub(crate) fn settle(self, ended: Ended<'_>) -> Option<tollgate_limits::Settlement> {
+        self.settle_and_keep(ended).1
+    }
+
+    /// As [`Admitted::settle`], and hands the plan on.
+    pub(crate) fn settle_and_keep(
+        self,
+        ended: Ended<'_>,
+    ) -> (Box<Plan>, Option<tollgate_limits::Settlement>) {
         if let Ended::Unsent = ended {
             self.held.void();
             self.shadows.into_iter().flatten().for_each(Reservation::void);
-            return None;
+            return (self.plan, None);
         }
         let used = self.used(ended);
         let in_shadow: Vec<_> =
@@ -160,7 +190,7 @@ impl Admitted {
                 held.settle(&[used]);
             }
         }
-        Some(self.held.settle(&used))
+        (self.plan, Some(self.held.settle(&used)))
     }
 
     fn used(&self, ended: Ended<'_>) -> Vec<tollgate_units::Amount> {

@@ -12,7 +12,7 @@ use tollgate_units::{Span, Timestamp, Tokens};
 use tollgate_wire::Endpoint;
 
 use crate::admit::NoRoom;
-use crate::gate::Gateway;
+use crate::gate::{Gateway, moment};
 use crate::models::shown;
 use crate::scales::Busy;
 
@@ -107,7 +107,7 @@ impl Gateway {
             let Ok(weight) = self.scales.weigh(&options, body).await else {
                 return Some(busy());
             };
-            let moment = self.moment(&options);
+            let moment = moment(&self.meters, &options);
             let plan = match (options.plan(weight.counts, moment), refused) {
                 (Ok(plan), before) => {
                     refused = before;

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tollgate_limits::SettlementKind;
-use tollgate_policy::{Bound, Ended};
+use tollgate_policy::{Bound, Ended, Plan};
 use tollgate_units::{NanoUsd, Span, Tokens};
 use tollgate_wire::{Endpoint, ToolCalls, Usage};
 
 use crate::admit::Admitted;
 use crate::gate::{Gateway, Live};
 use crate::identify::Inbound;
+use crate::pipeline::Room;
 use crate::runaway::Heard;
 use crate::scales::Weight;
 use crate::telemetry::{AccessLine, Direction, Ending, Outcome, StoreOp};
@@ -24,6 +25,8 @@ pub(crate) struct Flight {
     gate: Arc<Gateway>,
     live: Arc<Live>,
     admitted: Option<Admitted>,
+    /// What it would hold under the policy that is only watched.
+    in_shadow: Option<Admitted>,
     weight: Weight,
     reserved: Tokens,
     request_id: String,
@@ -48,12 +51,8 @@ struct Times {
 }
 
 impl Flight {
-    pub(crate) fn new(
-        gate: &Arc<Gateway>,
-        inbound: &Inbound,
-        admitted: Admitted,
-        weight: Weight,
-    ) -> Self {
+    pub(crate) fn new(gate: &Arc<Gateway>, inbound: &Inbound, room: Room) -> Self {
+        let Room { admitted, weight, in_shadow } = room;
         let ask = admitted.plan.ask();
         let weight = if ask.endpoint == Endpoint::CountTokens { Weight::NONE } else { weight };
         let reserved = weight.counts.input.plus(admitted.output().times(ask.answers));
@@ -64,6 +63,7 @@ impl Flight {
             request_id: inbound.request_id.clone(),
             path: ask.endpoint.path(),
             admitted: Some(admitted),
+            in_shadow,
             weight,
             reserved,
             attempts: 0,
@@ -110,7 +110,7 @@ impl Flight {
         let going = Going::default();
         self.going = Some(going.clone());
         let prompt = self.prompt_only();
-        if let Some(admitted) = &mut self.admitted {
+        for admitted in [&mut self.admitted, &mut self.in_shadow].into_iter().flatten() {
             admitted.known(Ended::Broken(&prompt));
         }
         self.times.sent = Some(Instant::now());
@@ -134,6 +134,9 @@ impl Flight {
         };
         let moved = admitted.next_candidate(&self.gate);
         admitted.known(Ended::Unsent);
+        if let Some(in_shadow) = &mut self.in_shadow {
+            in_shadow.known(Ended::Unsent);
+        }
         moved
     }
 
@@ -216,8 +219,14 @@ impl Flight {
         }
         self.log(&admitted, (usage, cost), outcome, status);
         self.watch_agent(&admitted, used);
+        if let Some(in_shadow) = self.in_shadow.take() {
+            in_shadow.settle(ended);
+        }
+        let (may_warn, at) = (admitted.candidate().may_warn(), admitted.at());
         let since = Instant::now();
-        let how = match admitted.settle(ended).map(|settlement| settlement.kind) {
+        let (plan, settlement) = admitted.settle_and_keep(ended);
+        let warned = may_warn.then_some((plan, at));
+        let how = match settlement.map(|settlement| settlement.kind) {
             None => Ending::Voided,
             Some(SettlementKind::Exact) => Ending::Exact,
             Some(SettlementKind::Overrun) => Ending::Overrun,
@@ -225,6 +234,22 @@ impl Flight {
         };
         self.gate.metrics.store_took(StoreOp::Settle, since.elapsed());
         self.gate.metrics.ended(how);
+        if let Some((plan, at)) = warned {
+            self.warn(&plan, at);
+        }
+    }
+
+    /// Tells operators of limits that have passed their mark, by what is settled now.
+    fn warn(&self, plan: &Plan, at: usize) {
+        let Some(candidate) = plan.candidates().get(at) else {
+            return;
+        };
+        let looked = self.gate.meters.peek(candidate.charges());
+        let standings = looked.map_or_else(|full| full.standings, |(_, standings)| standings);
+        let (now, webhook) = (self.gate.clock().now(), self.live.webhook.as_ref());
+        for warning in plan.warnings(candidate, &standings) {
+            self.gate.alerts.warn(&warning, plan.caller(), webhook, now);
+        }
     }
 
     /// Looks whether the agent whose session this is has run away.

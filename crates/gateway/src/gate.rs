@@ -12,6 +12,7 @@ use tollgate_store::{Clock, Memory};
 use tollgate_units::{Amount, Span};
 use tollgate_wire::{Endpoint, Notice, NoticeKind};
 
+use crate::alerts::{Alerts, Webhook};
 use crate::answer::{self, Outgoing, json, render};
 use crate::crew::Crew;
 use crate::identify::{self, Inbound};
@@ -23,6 +24,7 @@ use crate::saved::Saved;
 use crate::scales::Scales;
 use crate::server::Draining;
 use crate::sessions::Sessions;
+use crate::shadow::Shadow;
 use crate::telemetry::Metrics;
 use crate::totals::{Sums, Totals};
 use crate::upstream::Upstreams;
@@ -41,6 +43,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// The threads that count big prompts.
     pub crew: Crew,
+    /// A policy that is only watched.
+    pub shadow: Option<Shadow>,
     /// Whether the listener is on loopback, where a foreign `Host` is refused.
     pub loopback: bool,
     /// Whether the gateway is on its way down.
@@ -61,6 +65,8 @@ pub struct Live {
     pub upstreams: Upstreams,
     /// Bounds of time and size.
     pub bounds: Bounds,
+    /// Where alerts go besides the log.
+    pub webhook: Option<Arc<Webhook>>,
 }
 
 /// Bounds of time and size on the way of a request.
@@ -80,6 +86,7 @@ pub struct Bounds {
 #[derive(Debug)]
 pub struct Gateway {
     live: ArcSwap<Live>,
+    pub(crate) alerts: Alerts,
     pub(crate) meters: Arc<Memory>,
     issued: Issued,
     pub(crate) metrics: Arc<Metrics>,
@@ -88,6 +95,7 @@ pub struct Gateway {
     pub(crate) runaways: Runaways,
     pub(crate) saved: Saved,
     pub(crate) sessions: Sessions,
+    pub(crate) shadow: Option<Shadow>,
     pub(crate) sums: Sums,
     loopback: bool,
     draining: Draining,
@@ -100,6 +108,7 @@ impl Gateway {
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
             live: ArcSwap::from_pointee(parts.live),
+            alerts: Alerts::default(),
             meters: parts.meters,
             issued: parts.issued,
             metrics: parts.metrics,
@@ -108,6 +117,7 @@ impl Gateway {
             runaways: Runaways::default(),
             saved: Saved::default(),
             sessions: Sessions::default(),
+            shadow: parts.shadow,
             sums: Sums::default(),
             loopback: parts.loopback,
             draining: parts.draining,
@@ -125,6 +135,11 @@ impl Gateway {
     /// Meters stay as they are.
     pub fn replace(&self, live: Live) -> Arc<Live> {
         self.live.swap(Arc::new(live))
+    }
+
+    /// The policy that is only watched.
+    pub const fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
     }
 
     /// The meters.
@@ -241,15 +256,6 @@ impl Gateway {
         Some(inbound.notice(NoticeKind::InvalidRequest, foreign))
     }
 
-    /// What a plan for `options` needs to know of this moment.
-    pub(crate) fn moment(&self, options: &Options) -> Moment {
-        let session = options.session().and_then(|look| self.meters.peek(&look).ok());
-        let quiet = session.is_some_and(|(_, standings)| {
-            standings.iter().all(|standing| standing.used.plus(standing.held) == Amount::ZERO)
-        });
-        Moment { now: self.clock().now(), opens_session: quiet }
-    }
-
     /// `notice`, with a little of its wait added to its headers.
     pub(crate) fn told(&self, notice: Notice) -> Notice {
         let jitter = notice.retry_after.map_or(Span::ZERO, |wait| self.jitter(wait));
@@ -267,6 +273,15 @@ impl Gateway {
         let most = (wait.as_millis() / 10).min(30_000);
         Span::from_millis(scrambled(self.seed ^ number) % (most + 1))
     }
+}
+
+/// What a plan for `options` needs to know of this moment, where it is charged on `meters`.
+pub(crate) fn moment(meters: &Memory, options: &Options) -> Moment {
+    let session = options.session().and_then(|look| meters.peek(&look).ok());
+    let quiet = session.is_some_and(|(_, standings)| {
+        standings.iter().all(|standing| standing.used.plus(standing.held) == Amount::ZERO)
+    });
+    Moment { now: meters.clock().now(), opens_session: quiet }
 }
 
 /// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014): neighbours come out far apart.

@@ -6,6 +6,7 @@
 //! vanish. Decisions are made in the pure crates; what is here moves bytes and keeps time.
 
 mod admit;
+mod alerts;
 mod answer;
 mod bell;
 mod claims;
@@ -30,6 +31,7 @@ mod scales;
 mod send;
 pub mod server;
 mod sessions;
+mod shadow;
 mod standings;
 mod stopped;
 pub mod tasks;
@@ -38,6 +40,7 @@ pub mod tls;
 mod totals;
 pub mod upstream;
 
+pub use alerts::Webhook;
 pub use answer::Outgoing;
 pub use explain::{Asker, Explanation, Verdict};
 pub use gate::{Bounds, Gateway, Live, Parts};
@@ -46,6 +49,7 @@ pub use issued::{Desk, Issued, KEYS_MAX, RAISES_MAX};
 pub use issuers::Issuers;
 pub use models::{Row, shown};
 pub use relay::{BrokenOff, Relay};
+pub use shadow::Shadow;
 pub use standings::{Holder, Standings};
 pub use totals::Totals;
 pub use upstream::Upstreams;

@@ -13,10 +13,10 @@ use hyper::body::Incoming;
 use tollgate_policy::Options;
 use tollgate_wire::Endpoint;
 
-use crate::admit::{Admitted, NoRoom, admit};
+use crate::admit::{Admitted, Asking, NoRoom, admit};
 use crate::answer::Outgoing;
 use crate::flight::Flight;
-use crate::gate::Gateway;
+use crate::gate::{Gateway, moment};
 use crate::identify::{Inbound, identify};
 use crate::read::{Unread, read};
 use crate::respond::respond;
@@ -24,6 +24,7 @@ use crate::runaway::steady;
 use crate::scales::Weight;
 use crate::send::send;
 use crate::sessions::join;
+use crate::shadow;
 use crate::stopped::{Known, Stopped};
 
 /// Answers one request for a model.
@@ -55,11 +56,20 @@ async fn serve(
     steady(gate, &known.caller).await.map_err(Stopped::runaway(known))?;
     let options = known.caller.consider(asked.ask);
     let options = options.map_err(Stopped::refused(known))?;
-    let (admitted, weight) = find_room(gate, known, options, &asked.body).await?;
-    let flight = Flight::new(gate, inbound, admitted, weight);
+    let room = find_room(gate, known, options, &asked.body).await?;
+    let flight = Flight::new(gate, inbound, room);
     let answered = send(flight, inbound, &asked.body).await;
     let answered = answered.map_err(Stopped::upstream(&known.caller))?;
     Ok(respond(answered, gate, &known.caller, inbound))
+}
+
+/// What an admitted request holds.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) admitted: Admitted,
+    pub(crate) weight: Weight,
+    /// What it would hold under the policy that is only watched.
+    pub(crate) in_shadow: Option<Admitted>,
 }
 
 /// weigh ▸ plan ▸ admit; and where the limit that refuses says so, the same again for another
@@ -69,11 +79,15 @@ async fn find_room(
     known: &Known,
     mut options: Options,
     body: &Bytes,
-) -> Result<(Admitted, Weight), Stopped> {
+) -> Result<Room, Stopped> {
     let mut full: Option<NoRoom> = None;
+    let mut in_shadow = None;
     loop {
         let weight = gate.scales.weigh(&options, body).await.map_err(Stopped::busy(known))?;
-        let (pricing, moment) = (options.pricing(), gate.moment(&options));
+        if full.is_none() {
+            in_shadow = shadow::watch(gate, &known.caller, options.ask(), weight.counts);
+        }
+        let (pricing, moment) = (options.pricing(), moment(&gate.meters, &options));
         let plan = match (options.plan(weight.counts, moment), full) {
             (Ok(plan), before) => {
                 full = before;
@@ -85,8 +99,9 @@ async fn find_room(
             // What cannot stand in is no reason: the limit that had no room is.
             (Err(_), Some(full)) => return Err(Stopped::full(body)(full)),
         };
-        let refused = match admit(gate, plan) {
-            Ok(admitted) => return Ok((admitted, weight)),
+        let asking = Asking { meters: &gate.meters, metrics: &gate.metrics };
+        let refused = match admit(asking, plan) {
+            Ok(admitted) => return Ok(Room { admitted, weight, in_shadow }),
             Err(refused) => refused,
         };
         let next = refused.downgraded();

@@ -46,7 +46,7 @@ pub(crate) fn respond(
             let endpoint = plan.ask().endpoint;
             let shown = candidate.shown(admitted.held.standings());
             answer::stand(&mut head.headers, endpoint.protocol(), shown, now);
-            for warning in candidate.warnings(admitted.held.standings()) {
+            for warning in plan.warnings(candidate, admitted.held.standings()) {
                 if warning.limit.is_own()
                     && let Ok(told) = HeaderValue::try_from(warning.to_string())
                 {

@@ -185,6 +185,7 @@ fn live(house: &House, yaml: &str) -> Live {
         upstreams: Upstreams::new(&[], timeouts).unwrap(),
         bounds: house.gateway.live().bounds,
         issuers: tollgate_gateway::Issuers::default(),
+        webhook: None,
     }
 }
 

@@ -64,10 +64,12 @@ struct OutputBound {
 }
 
 /// A limit whose meter has passed the mark at which somebody is to be warned.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Warning<'a> {
     /// The limit.
     pub limit: &'a BoundLimit,
+    /// Whom it counts here, as `team:acme`; nothing for everybody.
+    pub subject: Option<String>,
     /// Where its meter stands.
     pub standing: Standing,
     /// Which meter.
@@ -455,6 +457,24 @@ impl Plan {
         }
     }
 
+    /// The limits on `candidate` that have passed their mark, where their meters stand so.
+    pub fn warnings<'a>(
+        &'a self,
+        candidate: &'a Candidate,
+        standings: &'a [Standing],
+    ) -> impl Iterator<Item = Warning<'a>> {
+        let rows = candidate.limits.iter().zip(candidate.charges.iter()).zip(standings);
+        rows.filter_map(|((limit, charge), &standing)| {
+            let mark = u64::from(limit.limit.warn?);
+            let meter = charge.meter.get();
+            let mut warning = Warning { limit, subject: None, standing, meter };
+            (warning.percent() >= mark).then(|| {
+                warning.subject = self.subject_of(limit, candidate);
+                warning
+            })
+        })
+    }
+
     /// What this request would cost, for a statistic of what refusing it saved.
     pub fn pricing(&self) -> Pricing {
         let first = self.candidates.first().map(|first| first.deployment.clone());
@@ -477,16 +497,6 @@ impl Candidate {
     /// Whether any of its limits has a mark to warn at.
     pub fn may_warn(&self) -> bool {
         self.limits.iter().any(|bound| bound.limit.warn.is_some())
-    }
-
-    /// The limits that have passed their mark, where their meters stand so.
-    pub fn warnings<'a>(&'a self, standings: &'a [Standing]) -> impl Iterator<Item = Warning<'a>> {
-        let rows = self.limits.iter().zip(self.charges.iter()).zip(standings);
-        rows.filter_map(|((limit, charge), &standing)| {
-            let mark = u64::from(limit.limit.warn?);
-            let warning = Warning { limit, standing, meter: charge.meter.get() };
-            (warning.percent() >= mark).then_some(warning)
-        })
     }
 
     /// Whether the model may call no tool here.

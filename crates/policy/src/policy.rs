@@ -352,9 +352,30 @@ impl Policy {
         self.tiers.iter().position(|tier| *tier.name == *name).map(TierId)
     }
 
+    /// The same caller under this policy, if it would be let in: with its key as this policy lists
+    /// it, or, where the key was issued or is a JWT, as it is.
+    pub fn counterpart(self: &Arc<Self>, caller: &Caller) -> Option<Caller> {
+        let key = match &caller.key {
+            None => None,
+            Some(entry) if caller.policy.holder(&entry.settings.digest).is_some() => {
+                Some(self.holder(&entry.settings.digest)?)
+            }
+            Some(entry) => {
+                let id = self.tier_id(&entry.settings.tier)?;
+                let (settings, subjects) = (entry.settings.clone(), entry.subjects.clone());
+                Some(Arc::new(self.entry_in(id, settings, subjects)))
+            }
+        };
+        let tier = match &key {
+            Some(key) => key.tier,
+            None => self.tier_id(caller.tier_name())?,
+        };
+        Some(Caller::new(self.clone(), key, tier, caller.ip).saying_as(caller))
+    }
+
     fn entry_in(&self, id: TierId, mut settings: KeySettings, subjects: KeySubjects) -> KeyEntry {
         let tier = self.tier(id);
-        let limits = std::mem::take(&mut settings.limits);
+        let limits = settings.limits.clone();
         let own = bind(limits, &Owner::Key(&settings.name), &self.sessions.settings);
         let named = [&settings.team, &settings.project, &settings.org];
         let groups: Vec<_> = self.groups.of(named.map(|name| name.as_deref())).collect();

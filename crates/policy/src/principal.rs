@@ -99,7 +99,7 @@ impl KeyEntry {
 }
 
 /// A key's subjects, with the fallback to the key applied.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct KeySubjects {
     pub(crate) key: Subject,
     pub(crate) org: Subject,
@@ -365,6 +365,26 @@ impl Caller {
             ..Claims::default()
         };
         for group in self.policy.groups_of(&says) {
+            let limits = claims.limits.as_ref().unwrap_or_else(|| self.own_limits());
+            claims.limits = Some(group.limits.iter().chain(limits.iter()).cloned().collect());
+            claims.lists.extend(group.models.clone());
+        }
+        self.claims = Some(Arc::new(claims));
+        self
+    }
+
+    /// The caller with what `other`, which is itself under another policy, says of itself.
+    pub(crate) fn saying_as(mut self, other: &Self) -> Self {
+        self.session.clone_from(&other.session);
+        let Some(claims) = &other.claims else {
+            return self;
+        };
+        let mut claims = Claims { limits: None, lists: Vec::new(), ..Claims::clone(claims) };
+        let name =
+            |subject: &Option<Subject>| subject.as_ref().map(|subject| subject.value.clone());
+        let [team, project, org] = [&claims.team, &claims.project, &claims.org].map(name);
+        let (team, project, org) = (team.as_deref(), project.as_deref(), org.as_deref());
+        for group in self.policy.groups_of(&ProxySays { user: None, team, project, org }) {
             let limits = claims.limits.as_ref().unwrap_or_else(|| self.own_limits());
             claims.limits = Some(group.limits.iter().chain(limits.iter()).cloned().collect());
             claims.lists.extend(group.models.clone());

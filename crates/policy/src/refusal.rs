@@ -241,7 +241,7 @@ impl Plan {
         }))
     }
 
-    fn subject_of(&self, limit: &BoundLimit, candidate: &Candidate) -> Option<String> {
+    pub(crate) fn subject_of(&self, limit: &BoundLimit, candidate: &Candidate) -> Option<String> {
         let request =
             Request { caller: &self.caller, model: &self.model, endpoint: self.ask.endpoint };
         let subjects = request.subjects(limit, Some(candidate.deployment()));

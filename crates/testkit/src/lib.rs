@@ -26,7 +26,7 @@ use tollgate_gateway::server::{Draining, Peer, Server};
 use tollgate_gateway::tasks::Tasks;
 use tollgate_gateway::telemetry::Metrics;
 use tollgate_gateway::upstream::{Account, Timeouts};
-use tollgate_gateway::{Bounds, Gateway, Issued, Issuers, Live, Parts, Upstreams, tls};
+use tollgate_gateway::{Bounds, Gateway, Issued, Issuers, Live, Parts, Shadow, Upstreams, tls};
 use tollgate_policy::Policy;
 use tollgate_sim::{Provider, Script};
 use tollgate_store::{Clock, ClockHand, Memory, Registry};
@@ -56,6 +56,7 @@ pub struct Plot {
     script: Script,
     clock: Option<Timestamp>,
     data: Option<PathBuf>,
+    shadow: Option<String>,
 }
 
 impl Plot {
@@ -63,7 +64,13 @@ impl Plot {
     /// `gpt-4o` unless the policy names models itself. Where the policy speaks of `claude`, so is
     /// the same provider as `claude`, in Anthropic's protocol; it serves `claude-haiku-4-5`.
     pub fn new(yaml: &str) -> Self {
-        Self { yaml: yaml.to_owned(), script: Script::default(), clock: None, data: None }
+        Self {
+            yaml: yaml.to_owned(),
+            script: Script::default(),
+            clock: None,
+            data: None,
+            shadow: None,
+        }
     }
 
     /// With a provider that does what `script` says.
@@ -76,6 +83,12 @@ impl Plot {
     #[must_use]
     pub fn standing_still(self, now: Timestamp) -> Self {
         Self { clock: Some(now), ..self }
+    }
+
+    /// With the policy of `yaml` watched beside its own.
+    #[must_use]
+    pub fn watching(self, yaml: &str) -> Self {
+        Self { shadow: Some(yaml.to_owned()), ..self }
     }
 
     /// With meters that are kept in a file.
@@ -132,6 +145,7 @@ impl Plot {
                     first_byte: config.timeouts.first_byte,
                     idle: config.timeouts.idle,
                 },
+                webhook: None,
                 issuers: Issuers::new(config.issuers, &metrics, None).unwrap(),
                 policy: Policy::new(config.settings),
             },
@@ -139,6 +153,7 @@ impl Plot {
             meters: meters.clone(),
             issued,
             metrics,
+            shadow: self.shadow.as_deref().map(|yaml| shadow(yaml, &provider, meters.clock())),
             loopback: true,
             draining: draining.clone(),
             seed: 7,
@@ -201,6 +216,14 @@ impl House {
         let row = row.unwrap_or_else(|| panic!("no limit {limit} in {rows:?}"));
         (row["used"].as_u64().unwrap(), row["held"].as_u64().unwrap())
     }
+}
+
+fn shadow(yaml: &str, provider: &Provider, clock: &Clock) -> Shadow {
+    let text = configured(yaml, &provider.base_url());
+    let secrets = |name: &str| (name == "SIM_KEY").then(|| PROVIDER_KEY.to_owned());
+    let config = tollgate_config::parse("shadow.yaml", &text, &secrets)
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    Shadow::new(Policy::new(config.settings), clock.clone())
 }
 
 /// What the provider is sent in place of the caller's key.

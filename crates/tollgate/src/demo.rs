@@ -84,7 +84,7 @@ async fn gate(provider: &str, seed: u64) -> Result<Running, Complaint> {
     config.admin.set_port(0);
     // Nobody is meant to look at the demo's admin plane, and no file is left behind.
     config.admin_token = Some(demo::secret_of("admin", seed).into());
-    start(config).await
+    start(config, None).await
 }
 
 /// The provider counts as the gateway does: by the model's own tokenizer.

@@ -28,6 +28,8 @@ use crate::wiring::{configured_token, environment, live};
 pub(crate) struct Reload {
     gateway: Arc<Gateway>,
     file: Option<PathBuf>,
+    /// The file of the policy that is only watched.
+    watched: Option<PathBuf>,
     fixed: Fixed,
     last: Mutex<Last>,
     /// What was in force before, until no request is served by it any more: none has to free it.
@@ -88,14 +90,19 @@ impl Fixed {
 
 impl Reload {
     /// Of the gateway that was started with `config`.
-    pub(crate) fn new(gateway: Arc<Gateway>, config: Config) -> Arc<Self> {
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        config: Config,
+        watched: Option<PathBuf>,
+    ) -> Arc<Self> {
         let file = match &config.source {
             Source::File(file) => Some(file.clone()),
             Source::BuiltIn { .. } => None,
         };
         let fixed = Fixed::of(&config);
         let last = Last { config, reloads: 0, mistake: None, after_restart: Vec::new() };
-        Arc::new(Self { gateway, file, fixed, last: Mutex::new(last), retired: Mutex::default() })
+        let (last, retired) = (Mutex::new(last), Mutex::default());
+        Arc::new(Self { gateway, file, watched, fixed, last, retired })
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {
@@ -133,15 +140,32 @@ impl Reload {
         let next = live(&config, self.gateway.metrics(), Some(&before))?;
         let old = self.gateway.replace(next);
         self.retired().push(old.policy.clone());
+        self.replace_watched();
         Ok((config, after_restart))
+    }
+
+    /// Reads the policy that is only watched. A mistake in it is told, and stops nothing.
+    fn replace_watched(&self) {
+        let (Some(file), Some(shadow)) = (&self.watched, self.gateway.shadow()) else {
+            return;
+        };
+        match tollgate_config::load(file, &environment) {
+            Ok(config) => self.retired().push(shadow.replace(Policy::new(config.settings))),
+            Err(mistakes) => tracing::error!("the shadow policy stays as it was: {mistakes}"),
+        }
     }
 
     fn retired(&self) -> MutexGuard<'_, Vec<Arc<Policy>>> {
         self.retired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stamp(&self) -> Option<Stamp> {
-        self.file.as_deref().and_then(Stamp::of)
+    /// Which versions of the two files are there; nothing while one is missing.
+    fn stamp(&self) -> Option<[Option<Stamp>; 2]> {
+        let of = |file: &Option<PathBuf>| match file {
+            Some(file) => Stamp::of(file).map(Some),
+            None => Some(None),
+        };
+        Some([of(&self.file)?, of(&self.watched)?])
     }
 
     /// Takes out what nobody is served by any more.

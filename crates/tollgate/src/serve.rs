@@ -13,7 +13,7 @@ use tollgate_store::JournalEvent;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
-use crate::wiring::{Running, environment, start};
+use crate::wiring::{Running, Watched, environment, start};
 use crate::{Complaint, terminal};
 
 /// The configuration that is read where none is named.
@@ -25,6 +25,10 @@ pub(crate) struct Arguments {
     /// are in the environment are served on loopback under a small built-in policy.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// A second configuration whose policy is watched beside the one in force: what it would refuse
+    /// is counted in the metrics, and nobody is refused by it.
+    #[arg(long, value_name = "FILE")]
+    shadow: Option<PathBuf>,
     /// How long running answers may go on after SIGTERM or Ctrl-C, in seconds. A second more is
     /// left for their last bytes.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
@@ -58,16 +62,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
         builder.worker_threads(threads.max(1));
     }
     let runtime = builder.enable_all().build().map_err(|error| format!("no runtime: {error}"))?;
-    runtime.block_on(serve(config, Duration::from_secs(arguments.drain)))
+    let watched = match &arguments.shadow {
+        Some(file) => {
+            let config = configuration(Some(file))?;
+            Some(Watched { file: file.clone(), config })
+        }
+        None => None,
+    };
+    runtime.block_on(serve(config, watched, Duration::from_secs(arguments.drain)))
 }
 
-async fn serve(config: Config, patience: Duration) -> Result<(), Complaint> {
+async fn serve(
+    config: Config,
+    watched: Option<Watched>,
+    patience: Duration,
+) -> Result<(), Complaint> {
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let mut stop = Stop::listen()?;
     // Also where there is no file to read again: a terminal that closes must not cut everybody's
     // streams.
     let hangup = listen(SignalKind::hangup())?;
-    let running = start(config).await?;
+    let running = start(config, watched).await?;
     running.watch(hangup);
     terminal::complain(&format!("listening on {scheme}://{}", running.listen));
     terminal::complain(&format!("admin on http://{}", running.admin));

@@ -18,7 +18,9 @@ use tollgate_gateway::server::{Draining, Server};
 use tollgate_gateway::tasks::Tasks;
 use tollgate_gateway::telemetry::Metrics;
 use tollgate_gateway::upstream::{Account, Timeouts};
-use tollgate_gateway::{Bounds, Gateway, Issued, Issuers, Live, Parts, Upstreams, server, tls};
+use tollgate_gateway::{
+    Bounds, Gateway, Issued, Issuers, Live, Parts, Shadow, Upstreams, Webhook, server, tls,
+};
 use tollgate_policy::Policy;
 use tollgate_store::{Clock, Memory, Registry};
 use tollgate_units::Span;
@@ -42,8 +44,21 @@ pub(crate) struct Running {
     tasks: Tasks,
 }
 
-/// Starts everything that `config` describes. Returns once both listeners accept.
-pub(crate) async fn start(config: Config) -> Result<Running, Complaint> {
+/// A second policy that is only watched, and the file it is in.
+pub(crate) struct Watched {
+    pub(crate) file: PathBuf,
+    pub(crate) config: Config,
+}
+
+impl Watched {
+    fn shadow(&self, clock: &Clock) -> Shadow {
+        Shadow::new(Policy::new(self.config.settings.clone()), clock.clone())
+    }
+}
+
+/// Starts everything that `config` describes, and watches a second policy where there is one.
+/// Returns once both listeners accept.
+pub(crate) async fn start(config: Config, watched: Option<Watched>) -> Result<Running, Complaint> {
     tls::install_default();
     let (draining, tasks) = (Draining::new(), Tasks::new());
     let metrics = Arc::new(Metrics::new());
@@ -65,6 +80,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Complaint> {
         loopback: listen.ip().is_loopback(),
         seed: seed()?,
         draining: draining.clone(),
+        shadow: watched.as_ref().map(|watched| watched.shadow(meters.clock())),
         issued,
         meters,
         metrics,
@@ -80,7 +96,8 @@ pub(crate) async fn start(config: Config) -> Result<Running, Complaint> {
         server.run(move |request, peer: server::Peer| door.clone().answer(request, peer.addr)),
     );
     let loopback = admin.ip().is_loopback();
-    let reload = Reload::new(gateway.clone(), config);
+    let watched = watched.map(|watched| watched.file);
+    let reload = Reload::new(gateway.clone(), config, watched);
     let router = tollgate_admin::router(Admin {
         gateway: gateway.clone(),
         token,
@@ -187,6 +204,7 @@ pub(crate) fn live(
             idle: config.timeouts.idle,
         },
         policy: Policy::new(config.settings.clone()),
+        webhook: webhook(config)?,
         issuers: Issuers::new(
             config.issuers.clone(),
             metrics,
@@ -194,6 +212,16 @@ pub(crate) fn live(
         )
         .map_err(|error| format!("jwt: {error}"))?,
     })
+}
+
+fn webhook(config: &Config) -> Result<Option<Arc<Webhook>>, Complaint> {
+    let Some(alerts) = &config.alerts else {
+        return Ok(None);
+    };
+    let url = alerts.webhook.parse().map_err(|error| format!("alerts: webhook: {error}"))?;
+    Webhook::new(url, alerts.secret.as_ref(), alerts.allow_private)
+        .map(Some)
+        .map_err(|error| format!("alerts: {error}"))
 }
 
 fn upstreams(config: &Config, before: Option<&Upstreams>) -> Result<Upstreams, Complaint> {

@@ -215,6 +215,13 @@ pub(super) struct RetryLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct ShadowLabels {
+    pub(super) tier: Name,
+    pub(super) outcome: &'static str,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct RunawayLabels {
     pub(super) kind: &'static str,
     pub(super) action: &'static str,

@@ -31,8 +31,8 @@ use tollgate_wire::Usage;
 
 use super::labels::{
     CostLabels, Direction, Ending, EndingLabels, EstimateLabels, Kind, Name, OpLabels, Outcome,
-    RefusalLabels, RequestLabels, RetryLabels, Route, RunawayLabels, SavedLabels, StoreOp,
-    TokenLabels,
+    RefusalLabels, RequestLabels, RetryLabels, Route, RunawayLabels, SavedLabels, ShadowLabels,
+    StoreOp, TokenLabels,
 };
 
 /// What [`Metrics::render`] writes.
@@ -162,6 +162,12 @@ impl Metrics {
     /// What a refusal saved the operator.
     pub fn saved(&self, reason: &'static str, amount: NanoUsd) {
         self.families.saved.get_or_create(&SavedLabels { reason }).add(amount);
+    }
+
+    /// The policy that is only watched has decided so on a request of `tier`.
+    pub fn shadowed(&self, tier: &Name, outcome: &'static str, reason: &'static str) {
+        let labels = ShadowLabels { tier: tier.clone(), outcome, reason };
+        self.families.shadowed.get_or_create(&labels).inc();
     }
 
     /// An agent was found to have run away, and this is done about it.
@@ -314,6 +320,7 @@ struct Families {
     cost: Family<CostLabels, Dollars>,
     saved: Family<SavedLabels, Dollars>,
     runaways: Family<RunawayLabels, Counter>,
+    shadowed: Family<ShadowLabels, Counter>,
     estimate_error: Family<EstimateLabels, Histogram, fn() -> Histogram>,
     store_took: Family<OpLabels, Histogram, fn() -> Histogram>,
     store_failed: Family<OpLabels, Counter>,
@@ -331,6 +338,12 @@ impl Families {
             retries: registered(reg, "retries", "Requests sent again", Family::default()),
             tokens: registered(reg, "tokens", "Tokens used", Family::default()),
             cost: registered(reg, "cost_usd", "Cost in US dollars", Family::default()),
+            shadowed: registered(
+                reg,
+                "shadow_decisions",
+                "What the policy that is only watched decided",
+                Family::default(),
+            ),
             runaways: registered(
                 reg,
                 "runaway_sessions",

@@ -108,7 +108,7 @@ impl World {
                 continue;
             };
             if list.iter().all(|charge| charge.meter != meter) {
-                // What a meter counts is in its identity, so one that counts afterwards always does.
+                // What a meter counts is in its identity: one that counts afterwards always does.
                 let demand =
                     if ask.meter == AFTERWARDS { Demand::afterwards() } else { ask.demand };
                 list.push(Charge { meter, rule: turned(*rule, self.now), demand });

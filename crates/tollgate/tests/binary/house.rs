@@ -18,6 +18,9 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
 /// The secret of the one key.
 pub(crate) const KEY: &str = "tests-caller-secret-0001";
 
+/// What opens the admin plane.
+pub(crate) const ADMIN_TOKEN: &str = "tests-admin-token-000000000000";
+
 /// How many tokens every prompt of these tests has, chat overhead included.
 pub(crate) const PROMPT: u64 = 12;
 
@@ -51,6 +54,7 @@ impl Directory {
         let text = format!(
             "listen: 127.0.0.1:0
 admin: 127.0.0.1:0
+admin_token: {ADMIN_TOKEN}
 data: {}
 providers:
   sim: {{kind: openai, base_url: \"{}\", api_key: sk-provider-secret-0001}}

@@ -16,6 +16,7 @@ mod house;
 mod kill;
 #[path = "../outside/mod.rs"]
 mod outside;
+mod reload;
 mod start;
 mod stop;
 mod traces;

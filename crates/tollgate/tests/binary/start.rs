@@ -41,7 +41,7 @@ async fn a_mistake_in_the_configuration_is_shown_at_its_place() {
     std::fs::write(directory.config(), text).unwrap();
     let (code, said) = directory.fails().await;
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("tollgate.yaml:13:9"), "{said}");
+    assert!(said.contains("tollgate.yaml:14:9"), "{said}");
     assert!(said.contains("did you mean \"day\"?"), "{said}");
     assert!(!directory.data().exists(), "nothing is made before the configuration is right");
 }

@@ -1,0 +1,89 @@
+//! A second policy that is only watched: what it would have decided of the requests that the policy
+//! in force is asked about, on meters of its own, counted in the metrics.
+//!
+//! It sees a request once that was weighed, with the same counts, and is charged what it would
+//! admit; what the provider then reports settles both. What the policy in force refuses was never
+//! made, so it gives that back. Nobody but the metrics is told. When it is wrong: a model whose
+//! tokenizer only the second policy would use is counted by the first's; and what the policy in
+//! force refuses before it is weighed (a wrong key, a forbidden model) the second never sees.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tollgate_policy::{Caller, Policy};
+use tollgate_store::{Clock, Memory};
+use tollgate_tokens::Counts;
+use tollgate_wire::Ask;
+
+use crate::admit::{Admitted, Asking, admit};
+use crate::gate::{Gateway, moment};
+
+/// A policy that is watched beside the one in force, and its meters.
+#[derive(Debug)]
+pub struct Shadow {
+    policy: ArcSwap<Policy>,
+    meters: Arc<Memory>,
+}
+
+impl Shadow {
+    /// `policy`, watched from now on; its meters are empty and forget with the process.
+    pub fn new(policy: Arc<Policy>, clock: Clock) -> Self {
+        Self { policy: ArcSwap::new(policy), meters: Memory::new(clock) }
+    }
+
+    /// Watches `policy` instead, on the same meters. What was watched is returned.
+    pub fn replace(&self, policy: Arc<Policy>) -> Arc<Policy> {
+        self.policy.swap(policy)
+    }
+}
+
+/// What the policy that is watched would do with this request: it is counted, and if it would be
+/// admitted, held.
+pub(crate) fn watch(
+    gate: &Gateway,
+    caller: &Caller,
+    ask: &Ask,
+    counts: Counts,
+) -> Option<Admitted> {
+    let shadow = gate.shadow.as_ref()?;
+    let decided = decide(gate, shadow, caller, ask, counts);
+    let (outcome, reason) = match &decided {
+        Ok(admitted) if admitted.plan.downgraded_from().is_some() => ("downgraded", "none"),
+        Ok(admitted) if admitted.candidate().without_tools() => ("without_tools", "none"),
+        Ok(_) => ("admitted", "none"),
+        Err(reason) => ("refused", *reason),
+    };
+    gate.metrics.shadowed(caller.tier_name(), outcome, reason);
+    decided.ok()
+}
+
+fn decide(
+    gate: &Gateway,
+    shadow: &Shadow,
+    caller: &Caller,
+    ask: &Ask,
+    counts: Counts,
+) -> Result<Admitted, &'static str> {
+    let caller = shadow.policy.load().counterpart(caller).ok_or("key")?;
+    let mut options = caller.consider(ask.clone()).map_err(|refusal| refusal.reason())?;
+    let mut first = None;
+    loop {
+        let moment = moment(&shadow.meters, &options);
+        let plan = match (options.plan(counts, moment), first) {
+            (Ok(plan), _) => plan,
+            (Err(refusal), None) => return Err(refusal.reason()),
+            (Err(_), Some(unit)) => return Err(unit),
+        };
+        let asking = Asking { meters: &shadow.meters, metrics: &gate.metrics };
+        let full = match admit(asking, plan) {
+            Ok(admitted) => return Ok(admitted),
+            Err(full) => full,
+        };
+        let unit = full.unit();
+        match full.downgraded() {
+            Some(next) => options = next,
+            None => return Err(first.unwrap_or(unit)),
+        }
+        first = first.or(Some(unit));
+    }
+}
