@@ -28,6 +28,8 @@ use crate::tasks::Tasks;
 use crate::upstream::Cause;
 
 mod address;
+#[cfg(test)]
+pub(crate) mod publisher;
 
 /// How far an errand may go.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,101 +1,21 @@
 //! Keys from a server that has its own moods, and JWTs signed with them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::RootCertStore;
-use rustls::pki_types::PrivateKeyDer;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tollgate_jwt::ClaimNames;
 use tollgate_policy::{Guardrails, Settings, TierSettings};
 use tollgate_testkit::Signer;
 use tollgate_units::Span;
 
 use super::*;
+use crate::fetch::publisher::{Publisher, ok};
 
 const URL: &str = "https://id.example.com";
 const NOW: u64 = 1_800_000_000;
 const DAY: Span = Span::from_secs(86_400);
 
-/// An https server on loopback that says what it is told to.
-struct Publisher {
-    says: Arc<Mutex<String>>,
-    asked: Arc<AtomicU64>,
-    trust: ClientConfig,
-    url: String,
-}
-
-impl Publisher {
-    async fn start(says: String) -> Self {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(cert.der().clone()).unwrap();
-        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-        let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(crypto)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key)
-            .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("https://localhost:{}/jwks", listener.local_addr().unwrap().port());
-        let (says, asked) = (Arc::new(Mutex::new(says)), Arc::new(AtomicU64::new(0)));
-        let trust = tls::client_config_trusting(roots).unwrap();
-        let publisher = Self { says, asked, trust, url };
-        tokio::spawn(serve(
-            listener,
-            TlsAcceptor::from(Arc::new(config)),
-            publisher.says.clone(),
-            publisher.asked.clone(),
-        ));
-        publisher
-    }
-
-    /// From now on the whole answer, status line included.
-    fn says(&self, answer: String) {
-        *self.says.lock().unwrap() = answer;
-    }
-
-    fn asked(&self) -> u64 {
-        self.asked.load(Ordering::SeqCst)
-    }
-
-    fn believed(&self) -> Issuers {
-        let issuer = issuer(KeySource::Url { url: self.url.clone(), allow_private: true });
-        Issuers::trusting(&self.trust, vec![issuer], &Arc::new(Metrics::new()), None)
-    }
-}
-
-async fn serve(
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    says: Arc<Mutex<String>>,
-    asked: Arc<AtomicU64>,
-) {
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        let Ok(mut stream) = tls.accept(stream).await else { continue };
-        let mut seen = Vec::new();
-        while !seen.ends_with(b"\r\n\r\n") {
-            if stream.read_buf(&mut seen).await.unwrap_or_default() == 0 {
-                break;
-            }
-        }
-        asked.fetch_add(1, Ordering::SeqCst);
-        let answer = says.lock().unwrap().clone();
-        // A reader who has had enough hangs up.
-        let _sent = stream.write_all(answer.as_bytes()).await;
-        let _closed = stream.shutdown().await;
-    }
-}
-
-fn ok(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+fn believed(publisher: &Publisher) -> Issuers {
+    let issuer = issuer(KeySource::Url { url: publisher.url.clone(), allow_private: true });
+    Issuers::trusting(&publisher.trust, vec![issuer], &Arc::new(Metrics::new()), None)
 }
 
 fn issuer(keys: KeySource) -> Issuer {
@@ -186,7 +106,7 @@ async fn what_is_remembered_is_bounded() {
 async fn keys_are_fetched_and_a_new_one_is_found_when_it_is_named() {
     let (old, new) = (Signer::new("old"), Signer::new("new"));
     let publisher = Publisher::start(ok(&old.jwks())).await;
-    let issuers = publisher.believed();
+    let issuers = believed(&publisher);
     // Whoever comes before the first fetch is over waits for it.
     assert!(ask(&issuers, &jwt(&old), now()).await.is_ok());
     assert_eq!(publisher.asked(), 1);
@@ -212,7 +132,7 @@ async fn keys_are_fetched_and_a_new_one_is_found_when_it_is_named() {
 async fn a_reload_keeps_the_keys_and_forgets_who_was_verified() {
     let signer = Signer::new("a");
     let publisher = Publisher::start(ok(&signer.jwks())).await;
-    let before = publisher.believed();
+    let before = believed(&publisher);
     let text = jwt(&signer);
     let first = ask(&before, &text, now()).await.unwrap();
     publisher.says("HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n".to_owned());
@@ -229,7 +149,7 @@ async fn a_reload_keeps_the_keys_and_forgets_who_was_verified() {
 async fn the_last_good_set_stays_while_its_source_fails() {
     let signer = Signer::new("a");
     let publisher = Publisher::start(ok(&signer.jwks())).await;
-    let issuers = publisher.believed();
+    let issuers = believed(&publisher);
     assert!(ask(&issuers, &jwt(&signer), now()).await.is_ok());
     let redirect =
         "HTTP/1.1 302 Found\r\nlocation: https://localhost/\r\ncontent-length: 0\r\n\r\n";
@@ -251,7 +171,7 @@ async fn the_last_good_set_stays_while_its_source_fails() {
 async fn without_any_keys_nobody_is_believed_and_the_gateway_starts_all_the_same() {
     let signer = Signer::new("a");
     let publisher = Publisher::start("HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n".into()).await;
-    let issuers = publisher.believed();
+    let issuers = believed(&publisher);
     assert_eq!(ask(&issuers, &jwt(&signer), now()).await.map(|_| ()), Err(Why::NoKeys));
     publisher.says(ok(&signer.jwks()));
     pass().await;
