@@ -106,8 +106,8 @@ impl Webhook {
     }
 }
 
-/// HMAC-SHA256 over the time, a dot and the body, in hexadecimal: who knows the secret can tell that
-/// the alert is this gateway's, and not an old one sent again.
+/// HMAC-SHA256 over the time, a dot and the body, in hexadecimal: who knows the secret can tell
+/// that the alert is this gateway's, and not an old one sent again.
 fn signature(key: &hmac::Key, body: &[u8], now: Timestamp) -> String {
     let mut context = hmac::Context::with_key(key);
     context.update(format!("{}.", now.as_millis()).as_bytes());

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use crate::tasks::Tasks;
 use crate::tls;
 
 type Heard = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -45,7 +46,7 @@ impl Publisher {
         let trust = tls::client_config_trusting(roots).unwrap();
         let heard = Arc::default();
         let publisher = Self { says, asked, heard, trust, url };
-        tokio::spawn(serve(
+        Tasks::new().spawn(serve(
             listener,
             TlsAcceptor::from(Arc::new(config)),
             publisher.says.clone(),
