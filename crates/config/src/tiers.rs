@@ -1,6 +1,7 @@
 //! What callers may do: tiers, limits, guardrails, model lists.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tollgate_policy::{Guardrails, Limit, Measure, OnForbiddenTool, SubjectKind, TierSettings};
 use tollgate_units::Tokens;
@@ -10,12 +11,12 @@ use crate::names::Names;
 use crate::reader::{Entry, Field, Keys, Reader, Section};
 use crate::values::tokens;
 
-const TIER_KEYS: Keys = Keys {
+pub(crate) const TIER_KEYS: Keys = Keys {
     known: &["models", "limits", "guardrails"],
     later: &["cache", "prefer", "priority", "weight"],
 };
-const GUARDRAIL_KEYS: Keys = Keys {
-    known: &["max_input_tokens", "max_output_tokens", "tools", "on_forbidden_tool"],
+pub(crate) const GUARDRAIL_KEYS: Keys = Keys {
+    known: &["max_input_tokens", "max_output_tokens", "tools", "on_forbidden_tool", "fields"],
     later: &[],
 };
 
@@ -163,7 +164,8 @@ pub(crate) fn guardrails(reader: &mut Reader<'_>, section: &Section<'_>) -> Guar
         let words = [("reject", OnForbiddenTool::Reject), ("strip", OnForbiddenTool::Strip)];
         reader.choice(&field, &words)
     });
-    Guardrails { max_input_tokens, max_output_tokens, tools, on_forbidden_tool }
+    let fields = section.get("fields").and_then(|field| fields(reader, &field));
+    Guardrails { max_input_tokens, max_output_tokens, tools, on_forbidden_tool, fields }
 }
 
 /// A number of tokens above zero.
@@ -172,11 +174,41 @@ pub(crate) fn token_count(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<
 }
 
 /// The tools that may be offered; an empty list allows none.
-fn tools(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
+fn tools(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Arc<[String]>> {
     let items = reader.list(field, "tool names")?;
     let mut tools = Vec::new();
     for item in &items {
-        tools.extend(reader.label(item, "a tool's name"));
+        let Some(tool) = reader.label(item, "a tool's name") else {
+            continue;
+        };
+        let address = tool.strip_prefix("mcp:").and_then(|rest| rest.split_once("://"));
+        let is_open = address.is_some_and(|(scheme, rest)| {
+            let host = rest.split('/').next().unwrap_or_default();
+            scheme.contains('*') || host.contains(['*', '@']) || host.len() == rest.len()
+        });
+        if is_open {
+            // `https://host*` would also be `https://host.elsewhere`.
+            let what = "expected a whole host and a path, such as \"mcp:https://example.com/*\"";
+            reader.mark(item, what);
+        }
+        let undated = tollgate_wire::undated(&tool);
+        if undated != tool {
+            let what = format!(
+                "expected a type without a date, which stands for every version: \"{undated}\""
+            );
+            reader.mark(item, what);
+        }
+        tools.push(tool);
     }
-    Some(tools)
+    Some(tools.into())
+}
+
+/// The fields that may be sent; an empty list allows those without which there is no request.
+fn fields(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Arc<[String]>> {
+    let items = reader.list(field, "fields, such as temperature")?;
+    let mut fields = Vec::new();
+    for item in &items {
+        fields.extend(reader.label(item, "a field's name"));
+    }
+    Some(fields.into())
 }

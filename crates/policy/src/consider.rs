@@ -6,6 +6,7 @@ use tollgate_limits::{Charge, Charges, Demand, Stretch};
 use tollgate_units::{Amount, Timestamp};
 use tollgate_wire::{Ask, Endpoint};
 
+use crate::allowlist::Strip;
 use crate::bound::BoundLimit;
 use crate::policy::Model;
 use crate::principal::Caller;
@@ -20,7 +21,7 @@ pub struct Options {
     pub(crate) ask: Ask,
     pub(crate) model: Arc<Model>,
     pub(crate) guardrails: Guardrails,
-    pub(crate) strip: Vec<usize>,
+    pub(crate) strip: Strip,
 }
 
 /// How well a prompt must be counted.
@@ -39,7 +40,7 @@ impl Caller {
     ///
     /// # Errors
     /// A model that does not exist, is not on the caller's list, or is served in another protocol,
-    /// and a tool off the allowlist.
+    /// and a tool or a field off the allowlist.
     pub fn consider(&self, ask: Ask) -> Result<Options, Refusal> {
         let model = ask.model.clone();
         self.consider_as(&model, ask)
@@ -64,7 +65,7 @@ impl Caller {
             return Err(Refusal::ModelElsewhere { model: name.to_owned(), protocol: other });
         };
         let guardrails = self.guardrails().and(&model.guardrails);
-        let strip = guardrails.tools_to_strip(&ask)?;
+        let strip = guardrails.look_at(&ask)?;
         Ok(Options { caller: self.clone(), ask, model, guardrails, strip })
     }
 }

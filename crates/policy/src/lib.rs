@@ -6,6 +6,7 @@
 //! arguments, so the gateway, `explain` and shadow limits decide with the same functions.
 
 mod access;
+mod allowlist;
 mod bound;
 mod calendar;
 mod consider;
@@ -26,6 +27,7 @@ mod settled;
 pub use bound::BoundLimit;
 pub use calendar::{Turns, Zone, turns};
 pub use consider::{Need, Options};
+pub use guardrail::ANONYMOUS_FIELDS;
 pub use limit::{CalendarPeriod, Exceed, Limit, Measure, SubjectKind, Unit};
 pub use network::{IdentityHeaders, Network, Proxies};
 pub use plan::{Candidate, Moment, Plan, Pricing, Warning};

@@ -11,6 +11,7 @@ use tollgate_tokens::Counts;
 use tollgate_units::{Amount, MicroUsdPerMillion, NanoUsd, PicoUsd, Timestamp, Tokens};
 use tollgate_wire::{Ask, CapEdit, CapField, Edits, Endpoint, Extra, Usage};
 
+use crate::allowlist::Strip;
 use crate::bound::BoundLimit;
 use crate::consider::{Options, counts_tokens};
 use crate::policy::{Deployment, Model};
@@ -25,7 +26,7 @@ pub struct Plan {
     pub(crate) ask: Ask,
     pub(crate) model: Arc<Model>,
     pub(crate) counts: Counts,
-    strip: Vec<usize>,
+    strip: Strip,
     output: OutputBound,
     candidates: Vec<Candidate>,
 }
@@ -271,7 +272,7 @@ impl Weighed<'_> {
             Unit::Streams => Ok(ask.stream.then(|| Demand::exactly(Amount::ONE))),
             Unit::Steps => Ok(ask.endpoint.generates().then(|| Demand::exactly(Amount::ONE))),
             Unit::ToolCalls => {
-                let offers = ask.tools.len() > self.options.strip.len();
+                let offers = ask.tools.len() > self.options.strip.tools.len();
                 Ok(offers.then(Demand::afterwards))
             }
             Unit::Cost if ask.endpoint == Endpoint::CountTokens => Ok(None),
@@ -452,7 +453,8 @@ impl Plan {
                 || CapEdit { at_most: output, write: Some(cap_field(ask.endpoint, deployment)) },
             ),
             ask_usage: self.asks_usage(candidate),
-            drop_tools: self.strip.clone(),
+            drop_tools: self.strip.tools.clone(),
+            drop_choices: self.strip.choices,
             no_tools: candidate.without_tools,
         }
     }

@@ -13,6 +13,7 @@ use tollgate_wire::{CapField, Protocol};
 
 use crate::SubjectKind;
 use crate::bound::{BoundLimit, Owner, bind};
+use crate::guardrail::ANONYMOUS_FIELDS;
 use crate::network::Proxies;
 use crate::principal::{Caller, KeyEntry, KeySubjects, ProxySays, Subject, Vouched};
 use crate::settings::{
@@ -463,15 +464,26 @@ impl Tier {
         everybody: &[Arc<BoundLimit>],
         sessions: &SessionSettings,
     ) -> Self {
+        let guardrails = guardrails_of(&tier, default);
         let own = bind(tier.limits, &Owner::Tier(&tier.name), sessions);
         Self {
             subject: Subject::new(SubjectKind::Tier, "", &tier.name),
             limits: own.into_iter().chain(everybody.iter().cloned()).collect(),
-            guardrails: default.and(&tier.guardrails),
+            guardrails,
             models: tier.models,
             name: tier.name.into(),
         }
     }
+}
+
+/// The tier's guardrails and everybody's. Where neither says which fields may be sent, callers
+/// without a key may send the ordinary ones.
+fn guardrails_of(tier: &TierSettings, default: &Guardrails) -> Guardrails {
+    let mut guardrails = default.and(&tier.guardrails);
+    if tier.name == ANONYMOUS && guardrails.fields.is_none() {
+        guardrails.fields = Some(ANONYMOUS_FIELDS.iter().map(|&field| field.to_owned()).collect());
+    }
+    guardrails
 }
 
 fn accounts(providers: Vec<ProviderSettings>) -> Vec<Arc<Account>> {

@@ -59,10 +59,19 @@ pub enum Refusal {
         /// The money limit.
         limit: String,
     },
+    /// A field off the list of those that may be sent.
+    Field {
+        /// The field.
+        name: String,
+        /// The list.
+        allowed: Vec<String>,
+    },
     /// A tool off the allowlist.
     Tool {
-        /// The tool.
+        /// The tool, as the allowlist would name it.
         name: String,
+        /// Where in the body it stands: `tools[2].tools[0]`.
+        path: String,
         /// The allowlist.
         allowed: Vec<String>,
     },
@@ -111,6 +120,7 @@ impl Refusal {
             | Self::ModelNotAllowed { .. }
             | Self::ModelNotFound { .. } => "model",
             Self::NotPriced { .. } => "price",
+            Self::Field { .. } => "field",
             Self::Tool { .. } => "tool",
             Self::TooManyLimits => "internal",
         }
@@ -171,11 +181,13 @@ impl Refusal {
                 ),
                 Some("model"),
             ),
-            Self::Tool { name, allowed } => plain(
-                NoticeKind::ToolNotAllowed,
-                format!("The tool \"{name}\" is not allowed here. {}", choice(&allowed)),
-                Some("tools"),
-            ),
+            Self::Field { name, allowed } => {
+                let (name, kind) = (brief(&name), NoticeKind::FieldNotAllowed);
+                plain(kind, field_off(&name, &allowed), Some(&name))
+            }
+            Self::Tool { name, path, allowed } => {
+                plain(NoticeKind::ToolNotAllowed, tool_off(&name, &path, &allowed), Some(&path))
+            }
             Self::TooManyLimits => plain(
                 NoticeKind::Internal,
                 "More limits apply to this request than can be decided at once.".to_owned(),
@@ -183,6 +195,15 @@ impl Refusal {
             ),
         }
     }
+}
+
+fn field_off(name: &str, allowed: &[String]) -> String {
+    format!("The field \"{name}\" is not allowed here; leave it out. {}", choice(allowed))
+}
+
+fn tool_off(name: &str, path: &str, allowed: &[String]) -> String {
+    let name = brief(name);
+    format!("The tool \"{name}\" at {path} is not allowed here. {}", choice(allowed))
 }
 
 /// Where a model is served that was asked for in another protocol than its own.
@@ -436,6 +457,13 @@ pub fn in_words(span: Span) -> String {
         (_, _, _) => two(days, "d", hours, "h"),
     }
 }
+
+/// A caller's own word can be long; a message is not the place for all of it.
+fn brief(name: &str) -> String {
+    name.chars().take(WORD_SHOWN_MAX).collect()
+}
+
+const WORD_SHOWN_MAX: usize = 64;
 
 fn choice(allowed: &[String]) -> String {
     if allowed.is_empty() {

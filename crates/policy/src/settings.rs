@@ -3,6 +3,8 @@
 //! `config` makes these from YAML; the policy is built from them. They keep the operator's order
 //! and the operator's names, because refusals and `tollgate check` speak in those words.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tollgate_tokens::Tariff;
@@ -174,10 +176,14 @@ pub struct Guardrails {
     pub max_input_tokens: Option<Tokens>,
     /// A higher cap is lowered to this; a cap the gateway chooses is at most this.
     pub max_output_tokens: Option<Tokens>,
-    /// The only tools that may be offered to a model.
-    pub tools: Option<Vec<String>>,
+    /// The only tools that may be offered to a model: a function's name, a hosted tool's type,
+    /// `function:NAME`, `type:TYPE`, `mcp`, `mcp:LABEL`, `mcp:URL`, `connector:ID`.
+    pub tools: Option<Arc<[String]>>,
     /// What happens to a request that offers another.
     pub on_forbidden_tool: Option<OnForbiddenTool>,
+    /// The only fields of the top level that a body may have, besides those without which it is
+    /// no request.
+    pub fields: Option<Arc<[String]>>,
 }
 
 /// What happens to a request that offers a tool off the allowlist.

@@ -35,8 +35,7 @@ fn bodies(criterion: &mut Criterion) {
             model: Some("gpt-4o-2024-08-06"),
             cap: Some(cap),
             ask_usage: true,
-            drop_tools: Vec::new(),
-            no_tools: false,
+            ..Edits::default()
         };
         criterion.bench_function(&format!("edit {name}"), |bencher| {
             bencher.iter(|| edit(black_box(&body), &ask, &edits));

@@ -10,7 +10,7 @@ mod tools;
 pub(crate) mod usage;
 
 use crate::read::field::{self, members};
-use crate::read::{Draft, stored};
+use crate::read::{Draft, chosen, hidden, stored};
 use crate::walk::{Kind, Path, Value};
 use crate::{CapField, Endpoint, Extra, Malformed};
 
@@ -39,8 +39,7 @@ pub(crate) const GOVERNED: &[&str] = &[
 ];
 
 /// Fields that never reach the model as input.
-const UNCOUNTED: &[&str] =
-    &["cache_control", "context_management", "metadata", "stop_sequences", "tool_choice"];
+const UNCOUNTED: &[&str] = &["cache_control", "context_management", "metadata", "stop_sequences"];
 
 /// One field of the top level.
 pub(crate) fn top(
@@ -62,6 +61,7 @@ pub(crate) fn top(
         "thinking" => thinking(draft, value, path),
         "tools" => tools::list(draft, value, path),
         "mcp_servers" => tools::servers(draft, value, path),
+        "tool_choice" => chosen::field(draft, value, path),
         "max_tokens" if draft.endpoint == Endpoint::Messages => {
             draft.cap(CapField::MaxTokens, value, path)
         }
@@ -78,6 +78,9 @@ pub(crate) fn is_cached_for_an_hour(root: Value<'_>) -> bool {
 fn other(draft: &mut Draft, key: &str, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     if !UNCOUNTED.contains(&key) {
         stored::refuse_at(key, value, path)?;
+        if !GOVERNED.contains(&key) && hidden::in_field(key, value) {
+            tools::field(draft, key, value, path)?;
+        }
         draft.unknown(value);
     }
     Ok(())

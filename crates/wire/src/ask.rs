@@ -7,6 +7,7 @@
 use tollgate_units::Tokens;
 
 use crate::read::Seams;
+use crate::walk::{Path, Value};
 use crate::{Endpoint, Malformed, Place, Prompt, Protocol};
 
 /// What is asked.
@@ -32,6 +33,10 @@ pub struct Ask {
     pub usage_asked: bool,
     /// Every tool that is offered to the model, in the order of the body.
     pub tools: Vec<Tool>,
+    /// The tools that the request wants called, whether they are offered or not.
+    pub chosen: Vec<Tool>,
+    /// The fields of the top level that ask for something: `null` and `false` do not.
+    pub fields: Vec<String>,
     /// Where the input stands.
     pub prompt: Prompt,
     /// What plain token prices do not cover.
@@ -111,8 +116,39 @@ pub struct Tool {
     /// `function`, `custom`, or the kind of a hosted tool such as `web_search`, without the date
     /// that its version is known by.
     pub kind: String,
+    /// For `mcp`: which server, where the request says so. What only refers to a server by its
+    /// label has none.
+    pub server: Option<Server>,
     /// Where it stands.
     pub place: Place,
+    /// The same for people: `tools[2].tools[0]`.
+    pub path: String,
+}
+
+impl Tool {
+    pub(crate) fn new(list: ToolList, kind: &str, value: Value<'_>, path: &Path<'_>) -> Self {
+        let (place, path) = (value.place(), path.to_string());
+        Self { list, name: None, kind: kind.to_owned(), server: None, place, path }
+    }
+
+    #[must_use]
+    pub(crate) fn named(self, name: Option<String>) -> Self {
+        Self { name, ..self }
+    }
+
+    #[must_use]
+    pub(crate) fn on(self, server: Server) -> Self {
+        Self { server: Some(server), ..self }
+    }
+}
+
+/// An MCP server, as a request tells the provider to find it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Server {
+    /// Its address.
+    pub url: Option<String>,
+    /// Which of the provider's own connectors it is: `connector_gmail`.
+    pub connector: Option<String>,
 }
 
 /// A list of tools in a body.
@@ -122,6 +158,8 @@ pub enum ToolList {
     Field,
     /// The older `functions`.
     Functions,
+    /// Somewhere inside the input, or inside another tool: cannot be taken out.
+    Inside,
     /// `mcp_servers`: each a source of tools.
     Servers,
     /// `tools`, the tools inside a namespace, and those that input items bring.

@@ -28,6 +28,8 @@ pub struct Edits<'a> {
     /// The tools to take out: positions in [`Ask::tools`]. A list that is emptied goes whole, and
     /// with it the fields that choose from it; a choice of a tool that is gone goes too.
     pub drop_tools: Vec<usize>,
+    /// Choices of tools that are not offered go too.
+    pub drop_choices: bool,
     /// Keep the model from calling any tool: what is offered stays in the request, and the choice
     /// becomes none, whatever it was. What no choice could keep from being used goes: tools that
     /// are fields of their own, and servers where nothing else is offered. Does nothing to a
@@ -58,7 +60,7 @@ pub fn edit(body: &Bytes, ask: &Ask, edits: &Edits<'_>) -> Bytes {
         splices.usage(ask);
     }
     let gone = gone(ask, edits);
-    splices.tools(body, ask, &gone, edits.no_tools);
+    splices.tools(body, ask, &gone, edits);
     splices.apply(body)
 }
 
@@ -147,7 +149,8 @@ impl Splices {
     }
 
     /// Takes the tools out that begin where `gone` says; with `no_tools` the choice becomes none.
-    fn tools(&mut self, body: &[u8], ask: &Ask, gone: &HashSet<usize>, no_tools: bool) {
+    fn tools(&mut self, body: &[u8], ask: &Ask, gone: &HashSet<usize>, edits: &Edits<'_>) {
+        let no_tools = edits.no_tools;
         let offers = |list| {
             let mut tools = ask.tools.iter().filter(|tool| tool.list == list);
             no_tools && tools.any(|tool| !gone.contains(&tool.place.start))
@@ -159,7 +162,7 @@ impl Splices {
         let chosen = [("function_call", ToolList::Functions), ("tool_choice", ToolList::Tools)];
         let none: Vec<&str> =
             chosen.iter().filter(|(_, list)| offers(*list)).map(|(field, _)| *field).collect();
-        if gone.is_empty() && none.is_empty() {
+        if gone.is_empty() && none.is_empty() && !edits.drop_choices {
             return;
         }
         let root = Value::root(body);
@@ -170,7 +173,7 @@ impl Splices {
                 emptied.extend(*choices);
             }
         }
-        let tools = Choosable::new(ask, gone);
+        let tools = Choosable::new(ask, gone, edits.drop_choices);
         let mut unsaid = none.clone();
         let mut members: Vec<(Place, bool)> = Vec::new();
         for member in root.members() {
@@ -290,7 +293,7 @@ fn gone(ask: &Ask, edits: &Edits<'_>) -> HashSet<usize> {
         let has_choice = tools.any(|tool| !gone.contains(&tool.place.start));
         let is_unchosen = |tool: &&Tool| match tool.list {
             ToolList::Field => true,
-            ToolList::Functions | ToolList::Tools => false,
+            ToolList::Functions | ToolList::Inside | ToolList::Tools => false,
             ToolList::Servers => !has_choice,
         };
         gone.extend(ask.tools.iter().filter(is_unchosen).map(|tool| tool.place.start));
@@ -324,6 +327,8 @@ fn quoted(text: &str) -> String {
     quoted.push('"');
     quoted
 }
+
+pub(crate) use self::choice::WORDS;
 
 mod choice;
 

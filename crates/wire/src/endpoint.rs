@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName};
 use tollgate_units::Tokens;
 
-use crate::Place;
+use crate::{CapField, Place};
 
 /// How callers and providers speak to each other.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -117,6 +117,13 @@ impl Endpoint {
             Self::Completions => "prompt",
             Self::Embeddings | Self::Moderations | Self::Responses => "input",
         }
+    }
+
+    /// Whether a field is one without which there is no request, or that only says how the answer
+    /// is sent.
+    pub fn cannot_lack(self, field: &str) -> bool {
+        let is_cap = self.needs_cap() && field == CapField::MaxTokens.name();
+        field == self.input() || matches!(field, "model" | "stream") || is_cap
     }
 
     /// Whether a request must say how much output it may have.

@@ -30,6 +30,8 @@ pub struct Notice {
 pub enum NoticeKind {
     /// The prompt is longer than allowed.
     ContextLength,
+    /// The caller may not send this field.
+    FieldNotAllowed,
     /// The gateway is at fault.
     Internal,
     /// An unknown, expired or revoked key, or none where one is needed.

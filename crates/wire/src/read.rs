@@ -4,8 +4,10 @@
 //! the ask in the making, one field at a time, what functions look like, and what is refused
 //! because it refers to something stored.
 
+pub(crate) mod chosen;
 pub(crate) mod draft;
 pub(crate) mod field;
+pub(crate) mod hidden;
 pub(crate) mod shape;
 pub(crate) mod stored;
 
@@ -61,6 +63,7 @@ pub fn read(endpoint: Endpoint, body: &[u8]) -> Result<Ask, Malformed> {
         Protocol::OpenAi => (openai::GOVERNED, openai::top),
     };
     field::members(root, &Path::ROOT, (governed, "an object"), |key, value, path| {
+        draft.add_field(key, value, path)?;
         top(&mut draft, key, value, path)
     })?;
     draft.finish(root)

@@ -119,6 +119,16 @@ impl<'b> Value<'b> {
         names: &[&str],
         matches: impl Fn(&str, Self) -> bool,
     ) -> Option<Member<'b>> {
+        self.find_named(from, |name| names.contains(&name), matches)
+    }
+
+    /// The same for names that `is_name` knows.
+    pub(crate) fn find_named(
+        self,
+        from: usize,
+        is_name: impl Fn(&str) -> bool,
+        matches: impl Fn(&str, Self) -> bool,
+    ) -> Option<Member<'b>> {
         let mut at = from;
         while at < self.place.end {
             if self.body.get(at) != Some(&b'"') {
@@ -132,7 +142,7 @@ impl<'b> Value<'b> {
                 continue;
             }
             let name = key.text();
-            if names.contains(&name.as_ref()) {
+            if is_name(&name) {
                 let value = Self::at(self.body, after_space(self.body, colon.saturating_add(1)));
                 if matches(&name, value) {
                     return Some(Member { key, value });

@@ -304,7 +304,7 @@ proptest! {
     ) {
         let body = write(&value, whims);
         let ask = read(Endpoint::ChatCompletions, &body).unwrap();
-        let all = Edits { model: Some("z"), cap: Some(cap), ask_usage: true, drop_tools, no_tools: false };
+        let all = Edits { model: Some("z"), cap: Some(cap), ask_usage: true, drop_tools, ..Edits::default() };
         let at_once = edit(&body, &ask, &all);
         let one_by_one = [
             Edits { drop_tools: all.drop_tools.clone(), ..Edits::default() },

@@ -6,7 +6,7 @@
 
 use super::is_text;
 use crate::read::field::{self, items, members};
-use crate::read::{Draft, stored};
+use crate::read::{Draft, hidden, stored};
 use crate::walk::{Kind, Path, Value};
 use crate::{Detail, Image, Malformed, image};
 
@@ -41,7 +41,10 @@ fn message(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), M
         match key {
             "role" => role = Some(value),
             "content" => content(draft, value, path, 0)?,
-            _ => draft.unknown(value),
+            _ => {
+                hidden::member(draft, key, value, path)?;
+                draft.unknown(value);
+            }
         }
         Ok(())
     })?;
@@ -82,6 +85,7 @@ fn block(draft: &mut Draft, value: Value<'_>, path: &Path<'_>, depth: u8) -> Res
     let kind = field::name(kind, (value, path), "type")?;
     if !KINDS.contains(&&*kind) || depth > DEPTH_MAX {
         stored::refuse_within(value, path)?;
+        hidden::within(draft, value, path)?;
         draft.prompt.unseen = true;
     }
     if depth > DEPTH_MAX {

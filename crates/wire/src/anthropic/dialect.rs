@@ -26,9 +26,10 @@ fn status_and_type(kind: NoticeKind) -> (StatusCode, &'static str) {
         NoticeKind::LimitExceeded | NoticeKind::LimitSpent => {
             (Status::TOO_MANY_REQUESTS, "rate_limit_error")
         }
-        NoticeKind::ModelNotAllowed | NoticeKind::NotPriced | NoticeKind::ToolNotAllowed => {
-            (Status::FORBIDDEN, "permission_error")
-        }
+        NoticeKind::FieldNotAllowed
+        | NoticeKind::ModelNotAllowed
+        | NoticeKind::NotPriced
+        | NoticeKind::ToolNotAllowed => (Status::FORBIDDEN, "permission_error"),
         NoticeKind::ModelNotFound | NoticeKind::NotFound => (Status::NOT_FOUND, "not_found_error"),
         NoticeKind::Overloaded | NoticeKind::UpstreamUnavailable => {
             let overloaded = Status::from_u16(529).unwrap_or(Status::SERVICE_UNAVAILABLE);
@@ -92,6 +93,7 @@ mod tests {
             (NoticeKind::NotPriced, 403, "permission_error"),
             (NoticeKind::Overloaded, 529, "overloaded_error"),
             (NoticeKind::TooLarge, 413, "request_too_large"),
+            (NoticeKind::FieldNotAllowed, 403, "permission_error"),
             (NoticeKind::ToolNotAllowed, 403, "permission_error"),
             (NoticeKind::UnsupportedEncoding, 415, "invalid_request_error"),
             (NoticeKind::UpstreamError, 502, "api_error"),

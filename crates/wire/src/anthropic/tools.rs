@@ -5,10 +5,13 @@
 //! defined tool is known by its kind without the date of its version (`web_search_20250305` is
 //! `web_search`), so that a newer version is not a way around the list.
 
+use std::borrow::Cow;
+
+use crate::kinds::undated;
 use crate::read::field::{self, items, members};
 use crate::read::{Draft, shape, stored};
 use crate::walk::{Kind, Path, Value};
-use crate::{Extra, FunctionShape, Malformed, Tool, ToolList};
+use crate::{Extra, FunctionShape, Malformed, Server, Tool, ToolList};
 
 /// `tools`
 pub(super) fn list(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
@@ -28,21 +31,35 @@ pub(super) fn servers(
         return Ok(());
     }
     let mut server = |value: Value<'_>, path: &Path<'_>| {
-        let mut name = None;
+        let (mut name, mut server) = (None, Server::default());
         let known = (&["name", "tool_configuration", "type", "url"][..], "a server: an object");
-        members(value, path, known, |key, value, _| {
-            if key == "name" {
-                name = Some(value);
+        members(value, path, known, |key, value, path| {
+            match key {
+                "name" => name = Some(value),
+                "url" => server.url = field::string(value, path)?.map(Cow::into_owned),
+                _ => {}
             }
             Ok(())
         })?;
         let name = field::name(name, (value, path), "name")?.into_owned();
-        let (list, kind, place) = (ToolList::Servers, "mcp".to_owned(), value.place());
-        draft.add_tool(Tool { list, name: Some(name), kind, place }, value, path)?;
+        let tool = Tool::new(ToolList::Servers, "mcp", value, path).named(Some(name)).on(server);
+        draft.add_tool(tool, value, path)?;
         runs_elsewhere(draft, "mcp");
         Ok(())
     };
     items(value, path, "a list of servers", &mut server).map(|_| ())
+}
+
+/// A field that no version of the protocol has, and that speaks of tools.
+pub(super) fn field(
+    draft: &mut Draft,
+    key: &str,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    draft.add_tool(Tool::new(ToolList::Field, key, value, path), value, path)?;
+    runs_elsewhere(draft, key);
+    Ok(())
 }
 
 /// The fields of a tool, in whatever order they came.
@@ -53,6 +70,7 @@ struct Fields<'b> {
     server: Option<Value<'b>>,
     description: Option<Value<'b>>,
     schema: Option<Value<'b>>,
+    callers: Option<Value<'b>>,
     others: Vec<Value<'b>>,
 }
 
@@ -66,7 +84,8 @@ impl<'b> Fields<'b> {
                 "mcp_server_name" => &mut fields.server,
                 "description" => &mut fields.description,
                 "input_schema" => &mut fields.schema,
-                "allowed_callers" | "cache_control" => return Ok(()),
+                "allowed_callers" => &mut fields.callers,
+                "cache_control" => return Ok(()),
                 _ => {
                     fields.others.push(value);
                     return Ok(());
@@ -79,7 +98,8 @@ impl<'b> Fields<'b> {
     }
 }
 
-const TOOL: &[&str] = &["description", "input_schema", "mcp_server_name", "name", "type"];
+const TOOL: &[&str] =
+    &["allowed_callers", "description", "input_schema", "mcp_server_name", "name", "type"];
 
 fn tool(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     let fields = Fields::of(value, path)?;
@@ -109,8 +129,21 @@ fn tool(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
             (kind, name.map(|name| name.text().into_owned()))
         }
     };
-    let (list, kind, place) = (ToolList::Tools, kind.to_owned(), value.place());
-    draft.add_tool(Tool { list, name, kind, place }, value, path)
+    callers(draft, &fields, path)?;
+    draft.add_tool(Tool::new(ToolList::Tools, kind, value, path).named(name), value, path)
+}
+
+/// `allowed_callers`: what else may call a tool, which is a tool itself.
+fn callers(draft: &mut Draft, fields: &Fields<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    let path = path.key("allowed_callers");
+    for (at, caller) in fields.callers.into_iter().flat_map(Value::items).enumerate() {
+        let (kind, path) = (caller.text(), path.index(at));
+        if kind != "direct" {
+            let tool = Tool::new(ToolList::Inside, undated(&kind), caller, &path);
+            draft.add_tool(tool, caller, &path)?;
+        }
+    }
+    Ok(())
 }
 
 /// A tool that the provider runs: it costs more than tokens, and brings some that nobody sees.
@@ -133,15 +166,6 @@ fn described(draft: &mut Draft, fields: &Fields<'_>, path: &Path<'_>) -> Result<
     draft.prompt.add_function(shape);
     fields.others.iter().for_each(|value| draft.unknown(*value));
     Ok(())
-}
-
-/// The kind of a tool without the date of its version.
-fn undated(kind: &str) -> &str {
-    let Some((name, date)) = kind.rsplit_once('_') else {
-        return kind;
-    };
-    let is_date = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
-    if is_date { name } else { kind }
 }
 
 /// The tools that Anthropic defines and that cost tokens alone, with what their descriptions come

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use crate::kinds::undated;
+use crate::read::chosen::picked;
 use crate::walk::Value;
 use crate::{Ask, Tool};
 
@@ -12,6 +14,8 @@ pub(super) const FIELDS: [&str; 2] = ["function_call", "tool_choice"];
 /// The tools of a request that nobody can choose any more: all of their name, or kind, are gone.
 pub(super) struct Choosable<'a> {
     gone: HashSet<Pick<'a>>,
+    /// Those that are left, where only they may be chosen.
+    left: Option<HashSet<Pick<'a>>>,
 }
 
 /// What a tool is picked by: its own name or its server's where one is given, else its kind, as
@@ -24,27 +28,33 @@ enum Pick<'a> {
 
 impl<'a> Choosable<'a> {
     /// `gone` says where the tools that are taken out begin.
-    pub(super) fn new(ask: &'a Ask, gone: &HashSet<usize>) -> Self {
+    pub(super) fn new(ask: &'a Ask, gone: &HashSet<usize>, only_offered: bool) -> Self {
         let picks = |stays: bool| {
             let tools = ask.tools.iter();
             let tools = tools.filter(move |tool| gone.contains(&tool.place.start) != stays);
             tools.flat_map(picks_of)
         };
         let left: HashSet<Pick<'_>> = picks(true).collect();
-        Self { gone: picks(false).filter(|pick| !left.contains(pick)).collect() }
+        let gone = picks(false).filter(|pick| !left.contains(pick)).collect();
+        Self { gone, left: only_offered.then_some(left) }
     }
 
     /// Whether the tool that `choice` picks is gone, and no other of its name is left.
     pub(super) fn is_gone(&self, choice: Value<'_>) -> bool {
-        let inner = ["function", "custom"].iter().find_map(|kind| choice.member(kind));
-        let name = choice
-            .member("server_label")
-            .or_else(|| inner.unwrap_or(choice).member("name"))
-            .map(|name| Pick::Name(name.text()));
-        let kind = || choice.member("type").map(|kind| Pick::Kind(kind.text()));
-        name.or_else(kind).is_some_and(|pick| self.gone.contains(&pick))
+        let (name, kind) = picked(choice);
+        let pick = match (name, kind) {
+            (Some(name), _) => Pick::Name(name.text()),
+            (None, Some(kind)) => Pick::Kind(undated(&kind.text()).to_owned().into()),
+            (None, None) => return false,
+        };
+        let is_word = matches!(&pick, Pick::Kind(word) if WORDS.contains(&&**word));
+        let is_absent = |left: &HashSet<Pick<'_>>| !left.contains(&pick);
+        self.gone.contains(&pick) || (!is_word && self.left.as_ref().is_some_and(is_absent))
     }
 }
+
+/// What Anthropic writes where OpenAI has a word: it chooses no tool in particular.
+pub(crate) const WORDS: [&str; 4] = ["any", "auto", "none", "required"];
 
 fn picks_of(tool: &Tool) -> impl Iterator<Item = Pick<'_>> {
     let name = tool.name.as_deref().map(|name| Pick::Name(name.into()));

@@ -2,7 +2,7 @@
 
 use super::image_part;
 use crate::read::field::{self, items, members};
-use crate::read::{Draft, stored};
+use crate::read::{Draft, hidden, stored};
 use crate::walk::{Kind, Path, Value};
 use crate::{Extra, Malformed};
 
@@ -37,7 +37,10 @@ fn message(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), M
             "function_call" if !value.is_null() => function(draft, value, path)?,
             "audio" if !value.is_null() => audio(draft, value, path)?,
             "tool_call_id" => {}
-            _ => draft.unknown(value),
+            _ => {
+                hidden::member(draft, key, value, path)?;
+                draft.unknown(value);
+            }
         }
         Ok(())
     })?;
@@ -109,6 +112,7 @@ fn other_part(
         return Err(Malformed::missing(value, path, kind, "the content of this part"));
     }
     stored::refuse_within(value, path)?;
+    hidden::within(draft, value, path)?;
     draft.prompt.unseen = true;
     draft.unknown(value);
     Ok(())

@@ -41,6 +41,7 @@ const fn status_and_code(kind: NoticeKind) -> (StatusCode, &'static str) {
         NoticeKind::NotPriced => (Status::FORBIDDEN, "model_not_priced"),
         NoticeKind::Overloaded => (Status::SERVICE_UNAVAILABLE, "overloaded"),
         NoticeKind::TooLarge => (Status::PAYLOAD_TOO_LARGE, "request_too_large"),
+        NoticeKind::FieldNotAllowed => (Status::FORBIDDEN, "field_not_allowed"),
         NoticeKind::ToolNotAllowed => (Status::FORBIDDEN, "tool_not_allowed"),
         NoticeKind::UnsupportedEncoding => (Status::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding"),
         NoticeKind::UpstreamError => (Status::BAD_GATEWAY, "upstream_error"),

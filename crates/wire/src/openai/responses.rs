@@ -3,9 +3,9 @@
 use super::image_part;
 use super::tools::{self, Form};
 use crate::read::field::{self, items, members};
-use crate::read::{Draft, stored};
+use crate::read::{Draft, hidden, stored};
 use crate::walk::{Kind, Path, Value};
-use crate::{Detail, Extra, Malformed, ToolList};
+use crate::{Detail, Extra, Malformed, Tool, ToolList};
 
 /// `instructions`
 pub(super) fn instructions(
@@ -80,7 +80,10 @@ fn message(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), M
             "role" => draft.prompt.add_text(value.place()),
             "content" => content(draft, value, &path.key("content"))?,
             "id" | "phase" | "status" | "type" => {}
-            _ => draft.unknown(value),
+            _ => {
+                hidden::member(draft, &key, value, &path.key(&key))?;
+                draft.unknown(value);
+            }
         }
     }
     Ok(())
@@ -110,13 +113,24 @@ fn other_item(
             draft.prompt.unseen = true;
             known_item(draft, value, path)
         }
-        "additional_tools" | "tool_search_output" => offered(draft, Form::Flat, value, path),
-        "mcp_list_tools" => offered(draft, Form::Listed, value, path),
+        "additional_tools" | "tool_search_output" => offered(draft, value, path),
+        "mcp_list_tools" => match value.member("tools") {
+            Some(list) => {
+                tools::listed(draft, value.member("server_label"), list, &path.key("tools"))
+            }
+            None => Ok(()),
+        },
         _ => {
             stored::refuse_within(value, path)?;
             if let Some(id) = value.member("id").filter(|_| is_reference(kind, value)) {
                 stored::refuse_id(id, &path.key("id"))?;
             }
+            if kind == "mcp_approval_response" {
+                // It lets a server do something, whichever it was.
+                let tool = Tool::new(ToolList::Inside, "mcp", value, path);
+                draft.add_tool(tool, value, path)?;
+            }
+            hidden::within(draft, value, path)?;
             draft.prompt.unseen = true;
             unknown_item(draft, value, path)
         }
@@ -142,7 +156,10 @@ fn known_item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<()
             "arguments" | "input" | "name" => draft.counted(value, &path)?,
             "content" | "output" | "summary" => content(draft, value, &path)?,
             "call_id" | "caller" | "encrypted_content" | "id" | "status" | "type" => {}
-            _ => draft.unknown(value),
+            _ => {
+                hidden::member(draft, &key, value, &path)?;
+                draft.unknown(value);
+            }
         }
     }
     Ok(())
@@ -162,14 +179,10 @@ fn unknown_item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<
     Ok(())
 }
 
-fn offered(
-    draft: &mut Draft,
-    form: Form,
-    value: Value<'_>,
-    path: &Path<'_>,
-) -> Result<(), Malformed> {
+fn offered(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    let form = (ToolList::Tools, Form::Flat);
     match value.member("tools") {
-        Some(list) => tools::list(draft, (ToolList::Tools, form), list, &path.key("tools")),
+        Some(list) => tools::list(draft, form, list, &path.key("tools")),
         None => Ok(()),
     }
 }

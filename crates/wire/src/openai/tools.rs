@@ -4,19 +4,20 @@
 //! as good as the list it is held against. Hosted tools cost more than tokens and bring tokens that
 //! the body does not show; those that reach into stored state are refused.
 
-use super::other;
+use super::{GOVERNED, other};
+use crate::kinds::undated;
 use crate::read::field::{self, items, members};
-use crate::read::{Draft, shape, stored};
+use crate::read::{Draft, chosen, hidden, shape, stored};
 use crate::walk::{Kind, Path, Value};
-use crate::{Endpoint, Extra, FunctionShape, Malformed, Tool, ToolList};
+use crate::{Endpoint, Extra, FunctionShape, Malformed, Server, Tool, ToolList};
 
 /// How a list writes its tools.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Form {
-    /// Responses: a tool's fields stand beside its `type`. Legacy functions have no `type`.
+    /// Responses: a tool's fields stand beside its `type`.
     Flat,
-    /// What an MCP server listed earlier: functions without a `type`.
-    Listed,
+    /// Legacy functions: the same, without a `type`.
+    Typeless,
     /// Chat: a tool's fields stand in an object named as its `type`.
     Nested,
 }
@@ -37,11 +38,15 @@ pub(super) fn field(
             let form = if nested { Form::Nested } else { Form::Flat };
             return list(draft, (ToolList::Tools, form), value, path);
         }
-        "functions" => return list(draft, (ToolList::Functions, Form::Listed), value, path),
+        "functions" => return list(draft, (ToolList::Functions, Form::Typeless), value, path),
         "modalities" => return draft.modalities(value, path),
         "prediction" => draft.add_extra(Extra::Prediction),
         "web_search_options" => return hosted_field(draft, "web_search", value, path),
+        "function_call" | "tool_choice" => return chosen::field(draft, value, path),
         "data_sources" | "plugins" => return hosted_field(draft, key, value, path),
+        _ if !GOVERNED.contains(&key) && hidden::in_field(key, value) => {
+            return hosted_field(draft, key, value, path);
+        }
         _ => return other(draft, key, value, path),
     }
     Ok(())
@@ -61,8 +66,7 @@ fn hosted_field(
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
     stored::refuse_within(value, path)?;
-    let (list, place) = (ToolList::Field, value.place());
-    draft.add_tool(Tool { list, name: None, kind: kind.to_owned(), place }, value, path)?;
+    draft.add_tool(Tool::new(ToolList::Field, kind, value, path), value, path)?;
     hosted(draft, kind, value);
     Ok(())
 }
@@ -78,12 +82,30 @@ pub(super) fn list(
     items(value, path, "a list of tools", &mut add).map(|_| ())
 }
 
+/// The functions that an MCP server, known by `label`, listed earlier.
+pub(super) fn listed(
+    draft: &mut Draft,
+    label: Option<Value<'_>>,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    let label = label.map(|label| label.text().into_owned());
+    let mut add = |item: Value<'_>, path: &Path<'_>| {
+        described(draft, item, path)?;
+        let tool = Tool::new(ToolList::Tools, "mcp", item, path).named(label.clone());
+        draft.add_tool(tool, item, path)
+    };
+    items(value, path, "a list of tools", &mut add).map(|_| ())
+}
+
 /// The fields of a tool, in whatever order they came.
 #[derive(Default)]
 struct Fields<'b> {
     kind: Option<Value<'b>>,
     name: Option<Value<'b>>,
     label: Option<Value<'b>>,
+    url: Option<Value<'b>>,
+    connector: Option<Value<'b>>,
     description: Option<Value<'b>>,
     schema: Option<Value<'b>>,
     format: Option<Value<'b>>,
@@ -100,6 +122,8 @@ impl<'b> Fields<'b> {
                 "type" => &mut fields.kind,
                 "name" => &mut fields.name,
                 "server_label" => &mut fields.label,
+                "server_url" => &mut fields.url,
+                "connector_id" => &mut fields.connector,
                 "description" => &mut fields.description,
                 "parameters" | "input_schema" => &mut fields.schema,
                 "format" => &mut fields.format,
@@ -113,9 +137,25 @@ impl<'b> Fields<'b> {
         })?;
         Ok(fields)
     }
+
+    fn server(&self) -> Server {
+        let text = |value: Option<Value<'_>>| value.map(|value| value.text().into_owned());
+        Server { url: text(self.url), connector: text(self.connector) }
+    }
+
+    /// The names of a function or custom tool that do not stand where this form has them.
+    fn other_names(&self, kind: &str, form: Form) -> impl Iterator<Item = Value<'b>> {
+        let own = |inner: &str| form == Form::Nested && inner == kind;
+        let function = self.function.filter(|_| !own("function"));
+        let custom = self.custom.filter(|_| !own("custom"));
+        let outer = self.name.filter(|_| form == Form::Nested);
+        let inner = [function, custom].into_iter().flatten().filter_map(|it| it.member("name"));
+        inner.chain(outer).filter(|name| name.kind() == Kind::String)
+    }
 }
 
 const TOOL: &[&str] = &[
+    "connector_id",
     "custom",
     "description",
     "format",
@@ -124,6 +164,7 @@ const TOOL: &[&str] = &[
     "name",
     "parameters",
     "server_label",
+    "server_url",
     "tools",
     "type",
 ];
@@ -135,25 +176,30 @@ fn tool(
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
     let fields = Fields::of(value, path)?;
-    let kind = match (form, list) {
-        (Form::Listed, ToolList::Functions) => "function".into(),
-        (Form::Listed, ToolList::Field | ToolList::Servers | ToolList::Tools) => "mcp".into(),
-        (Form::Flat | Form::Nested, _) => field::name(fields.kind, (value, path), "type")?,
+    let written = match form {
+        Form::Typeless => "function".into(),
+        Form::Flat | Form::Nested => field::name(fields.kind, (value, path), "type")?,
     };
+    let kind = undated(&written);
     let note = |draft: &mut Draft, name: Option<String>| {
-        let kind = kind.clone().into_owned();
-        draft.add_tool(Tool { list, name, kind, place: value.place() }, value, path)
+        draft.add_tool(Tool::new(list, kind, value, path).named(name), value, path)
     };
-    match (kind.as_ref(), form) {
+    if matches!(kind, "custom" | "function") {
+        // A server may take a tool's name from where another protocol has it.
+        for name in fields.other_names(kind, form) {
+            note(draft, Some(name.text().into_owned()))?;
+        }
+    }
+    match (kind, form) {
         ("function" | "custom", Form::Nested) => {
             let inner = if kind == "function" { fields.function } else { fields.custom };
             let Some(inner) = inner else {
-                return Err(Malformed::missing(value, path, &kind, "an object with a `name`"));
+                return Err(Malformed::missing(value, path, kind, "an object with a `name`"));
             };
-            let name = described(draft, inner, &path.key(&kind))?;
+            let name = described(draft, inner, &path.key(kind))?;
             note(draft, Some(name))?;
         }
-        ("function" | "custom", _) | (_, Form::Listed) => {
+        ("function" | "custom", _) => {
             let name = described(draft, value, path)?;
             note(draft, Some(name))?;
         }
@@ -163,7 +209,10 @@ fn tool(
         (hosted_kind, _) => {
             stored::refuse_within(value, path)?;
             let name = fields.name.or(fields.label).filter(|name| name.kind() == Kind::String);
-            note(draft, name.map(|name| name.text().into_owned()))?;
+            let name = name.map(|name| name.text().into_owned());
+            let tool = Tool::new(list, kind, value, path).named(name);
+            let tool = if kind == "mcp" { tool.on(fields.server()) } else { tool };
+            draft.add_tool(tool, value, path)?;
             hosted(draft, hosted_kind, value);
         }
     }

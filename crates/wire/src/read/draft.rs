@@ -26,6 +26,8 @@ pub(crate) struct Draft {
     /// Whether the field that carries the input was there.
     pub(crate) has_input: bool,
     pub(crate) tools: Vec<Tool>,
+    chosen: Vec<Tool>,
+    fields: Vec<String>,
     pub(crate) prompt: Prompt,
     extras: Vec<Extra>,
 }
@@ -47,6 +49,8 @@ impl Draft {
             prompts: 1,
             has_input: false,
             tools: Vec::new(),
+            chosen: Vec::new(),
+            fields: Vec::new(),
             prompt: Prompt::default(),
             extras: Vec::new(),
         }
@@ -79,6 +83,8 @@ impl Draft {
             caps: self.caps,
             usage_asked: self.usage_asked,
             tools: self.tools,
+            chosen: self.chosen,
+            fields: self.fields,
             prompt: self.prompt,
             extras: self.extras,
             cached_for_an_hour: for_an_hour,
@@ -278,6 +284,39 @@ impl Draft {
         }
     }
 
+    /// Notes a field of the top level, unless what it says is nothing.
+    pub(crate) fn add_field(
+        &mut self,
+        key: &str,
+        value: Value<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Malformed> {
+        if matches!(value.kind(), Kind::Null | Kind::Bool(false)) {
+            return Ok(());
+        }
+        if self.fields.len() >= FIELDS_MAX {
+            let expected = format!("at most {FIELDS_MAX} fields in a request");
+            return Err(Malformed::wrong(value, path, &expected));
+        }
+        self.fields.push(key.to_owned());
+        Ok(())
+    }
+
+    /// Notes a tool that is to be called.
+    pub(crate) fn add_chosen(
+        &mut self,
+        tool: Tool,
+        value: Value<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Malformed> {
+        if self.chosen.len() >= TOOLS_MAX {
+            let expected = format!("at most {TOOLS_MAX} tools to choose from");
+            return Err(Malformed::wrong(value, path, &expected));
+        }
+        self.chosen.push(tool);
+        Ok(())
+    }
+
     /// Notes a tool.
     pub(crate) fn add_tool(
         &mut self,
@@ -295,6 +334,8 @@ impl Draft {
 }
 
 const EXTRAS_MAX: usize = 8;
+/// No protocol has a fifth as many.
+const FIELDS_MAX: usize = 256;
 /// OpenAI takes 128; agents with many servers and providers with larger models take more.
 const TOOLS_MAX: usize = 1024;
 

@@ -52,6 +52,7 @@ const KINDS: &[(NoticeKind, u16, &str, &str)] = &[
     (NoticeKind::NotPriced, 403, "model_not_priced", "invalid_request_error"),
     (NoticeKind::Overloaded, 503, "overloaded", "server_error"),
     (NoticeKind::TooLarge, 413, "request_too_large", "invalid_request_error"),
+    (NoticeKind::FieldNotAllowed, 403, "field_not_allowed", "invalid_request_error"),
     (NoticeKind::ToolNotAllowed, 403, "tool_not_allowed", "invalid_request_error"),
     (NoticeKind::UnsupportedEncoding, 415, "unsupported_encoding", "invalid_request_error"),
     (NoticeKind::UpstreamError, 502, "upstream_error", "server_error"),

@@ -186,8 +186,13 @@ fn every_tool_of_a_chat_is_reported() {
         {"function":{"name":"hidden"},"custom":{"name":"c"},"type":"custom"},
         {"type":"web_search"}]"#;
     let ask = asked(CHAT, &body(CHAT, tools));
-    let expected =
-        ["Functions function old", "Tools function f", "Tools custom c", "Tools web_search -"];
+    let expected = [
+        "Functions function old",
+        "Tools function f",
+        "Tools custom hidden",
+        "Tools custom c",
+        "Tools web_search -",
+    ];
     assert_eq!(summary(&ask.tools), expected);
     assert!(ask.prompt.unseen);
 }
@@ -208,7 +213,7 @@ fn every_tool_of_responses_is_reported_wherever_it_stands() {
     let expected = [
         "Tools function late",
         "Tools function found",
-        "Tools mcp listed",
+        "Tools mcp srv",
         "Tools function a",
         "Tools custom b",
         "Tools mcp srv",

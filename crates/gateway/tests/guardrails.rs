@@ -1,0 +1,544 @@
+//! Guardrails through the whole gateway: what a request may carry, wherever it hides it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails a test")]
+
+use serde_json::{Value, json};
+use tollgate_sim::Script;
+use tollgate_testkit::{Answer, Caller, House, chat, message};
+
+const CHAT: &str = "/v1/chat/completions";
+const RESPONSES: &str = "/v1/responses";
+const MESSAGES: &str = "/v1/messages";
+
+/// A request that tries to bring a tool past the allowlist.
+struct Hostile {
+    path: &'static str,
+    /// What it has besides the ordinary.
+    more: Value,
+    /// The forbidden thing: no provider may see it.
+    evil: &'static str,
+    /// What the refusal calls it, and where it says that it stands.
+    told: (&'static str, &'static str),
+    /// Whether it can be taken out.
+    strips: bool,
+}
+
+fn case(path: &'static str, more: Value, evil: &'static str) -> Hostile {
+    Hostile { path, more, evil, told: ("", ""), strips: true }
+}
+
+impl Hostile {
+    fn told(self, name: &'static str, at: &'static str) -> Self {
+        Self { told: (name, at), ..self }
+    }
+
+    fn for_good(self) -> Self {
+        Self { strips: false, ..self }
+    }
+
+    fn body(&self) -> Value {
+        let mut body = match self.path {
+            CHAT => chat("gpt-4o-mini", "Hello"),
+            RESPONSES => json!({"model": "gpt-4o-mini", "input": "Hello"}),
+            _ => message("claude-haiku-4-5", "Hello"),
+        };
+        for (key, value) in self.more.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        body
+    }
+}
+
+/// A chat function called `name`.
+fn nested(name: &str) -> Value {
+    json!({"type": "function", "function": {"name": name}})
+}
+
+/// A function of Responses called `name`.
+fn flat(name: &str) -> Value {
+    json!({"type": "function", "name": name})
+}
+
+fn chats() -> Vec<Hostile> {
+    let chosen = json!({"type": "function", "function": {"name": "evil"}});
+    let among = json!({"type": "allowed_tools", "allowed_tools":
+        {"mode": "auto", "tools": [nested("search"), {"type": "mcp", "server_label": "evil"}]}});
+    let inside = json!([{"role": "system", "content": "x", "tools": [nested("evil")]}]);
+    vec![
+        case(CHAT, json!({"tools": [nested("search"), nested("evil")]}), "evil")
+            .told("evil", "tools[1]"),
+        case(CHAT, json!({"functions": [{"name": "search"}, {"name": "evil"}]}), "evil")
+            .told("evil", "functions[1]"),
+        case(CHAT, json!({"tools": [{"type": "custom", "custom": {"name": "evil"}}]}), "evil")
+            .told("evil", "tools[0]"),
+        case(CHAT, json!({"tools": [{"type": "web_search_2025_08_26"}]}), "web_search")
+            .told("web_search", "tools[0]"),
+        case(CHAT, json!({"web_search_options": {}}), "web_search")
+            .told("web_search", "web_search_options"),
+        case(CHAT, json!({"plugins": [{"id": "web"}]}), "plugins").told("plugins", "plugins"),
+        case(CHAT, json!({"data_sources": [{"type": "azure_search"}]}), "azure_search")
+            .told("data_sources", "data_sources"),
+        case(CHAT, json!({"mcp_servers": [{"name": "search", "url": "https://x"}]}), "mcp_servers")
+            .told("mcp_servers", "mcp_servers"),
+        case(CHAT, json!({"extra_body": {"mcpServers": [{"url": "https://x"}]}}), "mcpServers")
+            .told("extra_body", "extra_body"),
+        case(CHAT, json!({"search_parameters": {"mode": "on"}}), "search_parameters")
+            .told("search_parameters", "search_parameters"),
+        case(CHAT, json!({"tools": [{"type": "Function", "function": {"name": "search"}}]}), "Funct")
+            .told("Function", "tools[0]"),
+        case(CHAT, json!({"tools": [{"type": "search", "server_url": "https://x"}]}), "server_url")
+            .told("search", "tools[0]"),
+        case(
+            CHAT,
+            json!({"tools": [{"type": "function", "function": {"name": "search"}, "name": "evil"}]}),
+            "evil",
+        )
+        .told("evil", "tools[0]"),
+        case(CHAT, json!({"tools": [nested("search")], "tool_choice": chosen}), "evil")
+            .told("evil", "tool_choice"),
+        case(CHAT, json!({"function_call": {"name": "evil"}}), "evil")
+            .told("evil", "function_call"),
+        case(CHAT, json!({"tools": [nested("search")], "tool_choice": among}), "evil")
+            .told("mcp:evil", "tool_choice.allowed_tools.tools[1]"),
+        case(CHAT, json!({"messages": inside}), "evil")
+            .told("hidden", "messages[0].tools")
+            .for_good(),
+    ]
+}
+
+fn responses() -> Vec<Hostile> {
+    let space = |inner: Value| json!([{"type": "namespace", "name": "search", "tools": [inner]}]);
+    let mcp = |more: Value| {
+        let mut tool = json!({"type": "mcp", "server_label": "search"});
+        tool.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!([flat("search"), tool])
+    };
+    let hello = json!({"role": "user", "content": "Hello"});
+    let late = |kind: &str, tool: Value| json!([hello, {"type": kind, "tools": [tool]}]);
+    let listed = json!([hello, {"type": "mcp_list_tools", "server_label": "search", "tools":
+        [{"name": "evil", "input_schema": {}}]}]);
+    let approval = json!([hello, {"type": "mcp_approval_response", "approve": true,
+        "approval_request_id": "evil"}]);
+    let unknown = json!([hello, {"type": "new_item", "more": {"tools": [flat("evil")]}}]);
+    vec![
+        case(RESPONSES, json!({"tools": mcp(json!({"server_url": "https://x"}))}), "mcp")
+            .told("mcp:search", "tools[1]"),
+        case(RESPONSES, json!({"tools": mcp(json!({"connector_id": "connector_gmail"}))}), "gmail")
+            .told("connector:connector_gmail", "tools[1]"),
+        case(RESPONSES, json!({"tools": space(flat("evil"))}), "evil")
+            .told("evil", "tools[0].tools[0]"),
+        case(RESPONSES, json!({"tools": space(json!({"type": "shell"}))}), "shell")
+            .told("shell", "tools[0].tools[0]"),
+        case(RESPONSES, json!({"tools": [{"type": "web_search_preview_2025_03_11"}]}), "web_search")
+            .told("web_search_preview", "tools[0]"),
+        case(
+            RESPONSES,
+            json!({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
+            "code_interpreter",
+        )
+        .told("code_interpreter", "tools[0]"),
+        case(RESPONSES, json!({"tools": [{"type": "brand_new"}]}), "brand_new")
+            .told("brand_new", "tools[0]"),
+        case(RESPONSES, json!({"tools": [{"type": "MCP", "server_label": "search"}]}), "MCP")
+            .told("MCP", "tools[0]"),
+        case(
+            RESPONSES,
+            json!({"tools": [{"type": "function", "name": "search", "function": {"name": "evil"}}]}),
+            "evil",
+        )
+        .told("evil", "tools[0]"),
+        case(RESPONSES, json!({"input": late("additional_tools", flat("evil"))}), "evil")
+            .told("evil", "input[1].tools[0]"),
+        case(RESPONSES, json!({"input": late("tool_search_output", flat("evil"))}), "evil")
+            .told("evil", "input[1].tools[0]"),
+        case(RESPONSES, json!({"input": listed}), "evil").told("mcp:search", "input[1].tools[0]"),
+        case(RESPONSES, json!({"input": approval}), "evil").told("mcp", "input[1]").for_good(),
+        case(RESPONSES, json!({"input": unknown}), "evil").told("hidden", "input[1]").for_good(),
+        case(RESPONSES, json!({"tool_choice": {"type": "shell"}}), "shell")
+            .told("shell", "tool_choice"),
+    ]
+}
+
+fn messages() -> Vec<Hostile> {
+    let typed = |kind: &str, name: &str| json!({"tools": [{"type": kind, "name": name}]});
+    let toolset = json!({"tools": [{"type": "mcp_toolset", "mcp_server_name": "search"}]});
+    let called = json!([{"name": "search", "input_schema": {},
+        "allowed_callers": ["direct", "code_execution_20250825"]}]);
+    let deferred = json!([{"name": "search", "input_schema": {}},
+        {"name": "evil", "input_schema": {}, "defer_loading": true}]);
+    vec![
+        case(MESSAGES, json!({"tools": [{"name": "evil", "input_schema": {}}]}), "evil")
+            .told("evil", "tools[0]"),
+        case(MESSAGES, json!({"tools": deferred}), "evil").told("evil", "tools[1]"),
+        case(MESSAGES, typed("web_search_20991231", "search"), "web_search")
+            .told("web_search", "tools[0]"),
+        case(MESSAGES, typed("bash_20250124", "search"), "bash").told("bash", "tools[0]"),
+        case(MESSAGES, typed("code_execution_20250825", "search"), "code_execution")
+            .told("code_execution", "tools[0]"),
+        case(MESSAGES, typed("tool_search_tool_regex_20251119", "search"), "tool_search")
+            .told("tool_search_tool_regex", "tools[0]"),
+        case(MESSAGES, typed("brand_new_20991231", "search"), "brand_new")
+            .told("brand_new", "tools[0]"),
+        case(
+            MESSAGES,
+            json!({"mcp_servers": [{"type": "url", "name": "search", "url": "https://x"}]}),
+            "mcp_servers",
+        )
+        .told("mcp:search", "mcp_servers[0]"),
+        case(MESSAGES, toolset, "mcp_toolset").told("mcp:search", "tools[0]"),
+        case(MESSAGES, json!({"tools": called}), "code_execution")
+            .told("code_execution", "tools[0].allowed_callers[1]")
+            .for_good(),
+        case(MESSAGES, json!({"tool_choice": {"type": "tool", "name": "evil"}}), "evil")
+            .told("evil", "tool_choice"),
+        case(MESSAGES, json!({"mcpServers": [{"url": "https://x"}]}), "mcpServers")
+            .told("mcpServers", "mcpServers"),
+        case(
+            MESSAGES,
+            json!({"messages": [{"role": "user", "content": [{"type": "new", "tools": ["evil"]}]}]}),
+            "evil",
+        )
+        .told("hidden", "messages[0].content[0]")
+        .for_good(),
+    ]
+}
+
+const POLICY: &str = "
+guardrails: {tools: [search, calculator]}
+tiers:
+  hard: {models: [gpt-4o*, claude*], limits: [900 requests per day per key]}
+  soft:
+    models: [gpt-4o*, claude*]
+    limits: [900 requests per day per key]
+    guardrails: {on_forbidden_tool: strip}
+keys:
+  - {name: hard, secret: hard-secret-0000000, tier: hard}
+  - {name: soft, secret: soft-secret-0000000, tier: soft}
+";
+
+fn strict(house: &House) -> Caller {
+    house.caller(Some("hard-secret-0000000"))
+}
+
+fn lenient(house: &House) -> Caller {
+    house.caller(Some("soft-secret-0000000"))
+}
+
+/// The refusal's code or, in Anthropic's protocol, its type; and the field at fault, where the
+/// protocol says it.
+fn refusal(answer: &Answer) -> (u16, String, Option<String>) {
+    let error = &answer.json()["error"];
+    let code = error["code"].as_str().or(error["type"].as_str()).unwrap().to_owned();
+    (answer.status.as_u16(), code, error["param"].as_str().map(str::to_owned))
+}
+
+fn assert_refused(hostile: &Hostile, answer: &Answer) {
+    let (name, at) = hostile.told;
+    let (status, code, param) = refusal(answer);
+    assert_eq!(status, 403, "{}: {answer:?}", hostile.body());
+    let message = answer.message();
+    assert!(message.contains(&format!("\"{name}\" at {at} ")), "{message}");
+    assert!(message.contains("Allowed: search, calculator."), "{message}");
+    if hostile.path == MESSAGES {
+        assert_eq!(code, "permission_error");
+    } else {
+        assert_eq!((&*code, param.as_deref()), ("tool_not_allowed", Some(at)), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn no_tool_off_the_allowlist_gets_past_it_wherever_it_hides() {
+    let house = House::new(POLICY, Script::default()).await;
+    let all: Vec<Hostile> = chats().into_iter().chain(responses()).chain(messages()).collect();
+    assert!(all.len() >= 30);
+    for hostile in &all {
+        let body = hostile.body();
+        assert!(body.to_string().contains(hostile.evil), "{body}");
+        assert_refused(hostile, &strict(&house).post(hostile.path, &body).await);
+        assert_eq!(house.provider.counters().seen, 0, "{body}");
+    }
+    assert_eq!(house.standing(&strict(&house), "900 requests").await, (0, 0));
+    assert_eq!(house.meters.books().reserved_count, 0);
+}
+
+#[tokio::test]
+async fn what_can_be_taken_out_is_and_what_cannot_is_refused() {
+    let house = House::new(POLICY, Script::default()).await;
+    let all = chats().into_iter().chain(responses()).chain(messages());
+    for hostile in all {
+        let body = hostile.body();
+        let answer = lenient(&house).post(hostile.path, &body).await;
+        if !hostile.strips {
+            assert_refused(&hostile, &answer);
+            continue;
+        }
+        assert_eq!(answer.status.as_u16(), 200, "{body}: {answer:?}");
+        let seen = house.provider.seen();
+        let seen = String::from_utf8(seen.last().unwrap().body.to_vec()).unwrap();
+        assert!(!seen.contains(hostile.evil), "{body} became {seen}");
+        let left: Value = serde_json::from_str(&seen).unwrap();
+        assert_eq!(left["model"], body["model"], "the rest stays");
+    }
+}
+
+#[tokio::test]
+async fn what_the_account_stores_is_refused_by_name_and_place() {
+    let house = House::new(POLICY, Script::default()).await;
+    let table = [
+        (RESPONSES, json!({"prompt": {"id": "pmpt_1"}}), "prompt"),
+        (CHAT, json!({"agent_id": "ag_1"}), "agent_id"),
+        (MESSAGES, json!({"container": {"skills": [{"skill_id": "x"}]}}), "container"),
+        (
+            RESPONSES,
+            json!({"tools": [{"type": "mcp", "server_label": "x", "tunnel_id": "t"}]}),
+            "tools[0].tunnel_id",
+        ),
+    ];
+    for (path, more, at) in table {
+        let hostile = case(path, more, "");
+        let answer = strict(&house).post(path, &hostile.body()).await;
+        assert_eq!(answer.status.as_u16(), 400, "{answer:?}");
+        assert!(answer.message().contains(&format!("`{at}`")), "{}", answer.message());
+    }
+    let twice = r#"{"model":"gpt-4o-mini","messages":[{"role":"user","content":"x"}],
+        "tools":[],"tools":[{"type":"function","function":{"name":"evil"}}]}"#;
+    assert_eq!(strict(&house).post_bytes(CHAT, twice).await.status.as_u16(), 400);
+    let capital = json!({"Tools": [nested("evil")]});
+    let answer = strict(&house).post(CHAT, &case(CHAT, capital, "").body()).await;
+    assert_eq!(refusal(&answer).2.as_deref(), Some("Tools"));
+    assert_eq!(house.provider.counters().seen, 0);
+    assert_eq!(house.standing(&strict(&house), "900 requests").await, (0, 0));
+}
+
+#[tokio::test]
+async fn an_entry_allows_what_it_says_and_nothing_of_the_same_name() {
+    let web = json!({"tools": [{"type": "web_search_preview_2025_03_11"}]});
+    let function = json!({"tools": [flat("web_search")]});
+    let mcp = |label: &str, url: &str| {
+        json!({"tools":
+        [{"type": "mcp", "server_label": label, "server_url": url}]})
+    };
+    let connector = json!({"tools":
+        [{"type": "mcp", "server_label": "crm", "connector_id": "connector_gmail"}]});
+    let both = json!({"tools": [{"type": "mcp", "server_label": "crm",
+        "server_url": "https://crm.example.org/", "connector_id": "connector_gmail"}]});
+    let called = |name: &str| json!({"tools": [flat(name)]});
+    let unknown = json!({"tools": [{"type": "brand_new"}]});
+    let here = "https://crm.example.org/sse";
+    let table: Vec<(&str, Value, bool)> = vec![
+        ("web_search", web.clone(), true),
+        ("web_search", function.clone(), true),
+        ("web_search_preview", json!({"tools": [{"type": "web_search"}]}), false),
+        ("'type:web_search'", web.clone(), true),
+        ("'type:web_search'", function.clone(), false),
+        ("'function:web_search'", function.clone(), true),
+        ("'function:web_search'", web.clone(), false),
+        ("'*'", function, true),
+        ("'*'", web, false),
+        ("'web_*'", called("web_fetcher"), true),
+        ("brand_new", unknown.clone(), false),
+        ("'type:brand_new'", unknown, true),
+        ("mcp", mcp("crm", here), true),
+        ("mcp", called("mcp"), false),
+        ("mcp", connector.clone(), false),
+        ("'mcp:crm'", mcp("crm", "https://anywhere.example"), true),
+        ("'mcp:crm'", mcp("erp", here), false),
+        ("'mcp:crm'", called("crm"), false),
+        ("'mcp:crm'", called("mcp:crm"), false),
+        ("crm", mcp("crm", here), false),
+        ("'mcp:https://crm.example.org/*'", mcp("any", here), true),
+        ("'mcp:https://crm.example.org/*'", mcp("crm", "https://crm.example.org.evil/"), false),
+        (
+            "'mcp:https://crm.example.org/*'",
+            mcp("crm", "https://evil/https://crm.example.org/"),
+            false,
+        ),
+        ("'connector:gmail'", connector.clone(), true),
+        ("'connector:connector_g*'", connector, true),
+        ("'connector:gmail'", both.clone(), false),
+        ("mcp, 'connector:gmail'", both, true),
+    ];
+    for (tools, more, allowed) in table {
+        let yaml = format!(
+            "guardrails: {{tools: [{tools}]}}\ntiers:\n  anonymous: {{models: [gpt-4o*]}}\n"
+        );
+        let house = House::new(&yaml, Script::default()).await;
+        let body = case(RESPONSES, more, "").body();
+        let answer = house.caller(None).post(RESPONSES, &body).await;
+        let status = if allowed { 200 } else { 403 };
+        assert_eq!(answer.status.as_u16(), status, "[{tools}] and {body}: {}", answer.message());
+    }
+}
+
+#[tokio::test]
+async fn a_toolset_is_as_good_as_the_server_it_names() {
+    let yaml = "
+guardrails: {tools: ['mcp:https://crm.example.org/*'], on_forbidden_tool: strip}
+tiers:
+  anonymous: {models: [claude*], guardrails: {fields: [tools, mcp_servers]}}
+";
+    let house = House::new(yaml, Script::default()).await;
+    let server = |name: &str, url: &str| json!({"type": "url", "name": name, "url": url});
+    let toolset = |name: &str| json!({"type": "mcp_toolset", "mcp_server_name": name});
+    let good = (server("crm", "https://crm.example.org/sse"), toolset("crm"));
+    let evil = (server("erp", "https://evil.example/"), toolset("erp"));
+    let more = json!({"mcp_servers": [good.0, evil.0], "tools": [evil.1, good.1]});
+    let body = case(MESSAGES, more, "").body();
+    let answer = house.caller(None).post(MESSAGES, &body).await;
+    assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+    let seen: Value = serde_json::from_slice(&house.provider.seen()[0].body).unwrap();
+    assert_eq!(seen["mcp_servers"], json!([good.0]));
+    assert_eq!(seen["tools"], json!([good.1]));
+}
+
+#[tokio::test]
+async fn callers_without_a_key_may_send_what_ordinary_requests_have() {
+    let yaml = "
+tiers:
+  anonymous: {models: [gpt-4o*, claude*], limits: [900 requests per day per ip]}
+  pro: {models: [gpt-4o*]}
+keys:
+  - {name: web, secret: web-secret-00000000, tier: pro}
+";
+    let house = House::new(yaml, Script::default()).await;
+    let caller = house.caller(None);
+    for field in ["store", "background", "logit_bias", "service_tier", "prediction", "brand_new"] {
+        let mut body = chat("gpt-4o-mini", "Hello");
+        body[field] = json!({"auto": 1});
+        if matches!(field, "store" | "service_tier" | "background") {
+            body[field] = if field == "service_tier" { "auto".into() } else { true.into() };
+        }
+        let answer = caller.post(CHAT, &body).await;
+        if field == "background" {
+            assert_eq!(answer.status.as_u16(), 400, "refused for everybody");
+            continue;
+        }
+        let told = (403, "field_not_allowed".to_owned(), Some(field.to_owned()));
+        assert_eq!(refusal(&answer), told);
+        let message = answer.message();
+        assert!(message.contains(&format!("\"{field}\"")) && message.contains("temperature"));
+    }
+    let mut fast = message("claude-haiku-4-5", "Hello");
+    fast["speed"] = "standard".into();
+    let answer = caller.post(MESSAGES, &fast).await;
+    assert_eq!(refusal(&answer), (403, "permission_error".to_owned(), None));
+    assert_eq!(house.standing(&caller, "900 requests").await, (0, 0), "nothing was consumed");
+    assert_eq!(house.provider.counters().seen, 0);
+
+    let mut body = chat("gpt-4o-mini", "Hello");
+    body["store"] = false.into();
+    body["logit_bias"] = Value::Null;
+    body["temperature"] = 0.5.into();
+    assert_eq!(caller.post(CHAT, &body).await.status.as_u16(), 200, "it asks for nothing");
+    body["store"] = true.into();
+    let known = house.caller(Some("web-secret-00000000"));
+    assert_eq!(known.post(CHAT, &body).await.status.as_u16(), 200, "a key is known");
+}
+
+#[tokio::test]
+async fn a_list_of_fields_holds_for_whomever_it_is_set_and_the_stricter_of_both_counts() {
+    let yaml = "
+guardrails: {fields: [max_tokens, temperature, top_p]}
+models:
+  gpt-4o-mini: {serve: [sim/gpt-4o-mini]}
+  plain: {serve: [sim/gpt-4o-mini], guardrails: {fields: [top_p]}}
+tiers:
+  pro: {models: [gpt-4o*, plain], guardrails: {fields: [temperature, top_p, seed]}}
+  anonymous: {models: [gpt-4o*], guardrails: {fields: []}}
+keys:
+  - {name: web, secret: web-secret-00000000, tier: pro}
+";
+    let house = House::new(yaml, Script::default()).await;
+    let key = Some("web-secret-00000000");
+    let table = [
+        (key, "gpt-4o-mini", "temperature", true),
+        (key, "gpt-4o-mini", "max_tokens", false),
+        (key, "gpt-4o-mini", "seed", false),
+        (key, "plain", "temperature", false),
+        (key, "plain", "top_p", true),
+        (key, "plain", "stream", true),
+        (None, "gpt-4o-mini", "top_p", false),
+    ];
+    for (key, model, field, allowed) in table {
+        let mut body = chat(model, "Hello");
+        body[field] = if field == "stream" { true.into() } else { 1.into() };
+        let answer = house.caller(key).post(CHAT, &body).await;
+        assert_eq!(answer.status.as_u16(), if allowed { 200 } else { 403 }, "{model} {field}");
+        if !allowed {
+            assert!(answer.message().contains(field), "{}", answer.message());
+        }
+    }
+    let nothing = house.caller(None).post(CHAT, &chat("gpt-4o-mini", "Hello")).await;
+    assert_eq!(nothing.status.as_u16(), 200, "what no request can lack is never off the list");
+}
+
+#[tokio::test]
+async fn a_models_guardrails_bind_besides_the_callers_and_take_nothing() {
+    let yaml = "
+guardrails: {max_input_tokens: 1k, max_output_tokens: 100, tools: [search, find]}
+models:
+  wide: {serve: [sim/gpt-4o-mini]}
+  narrow:
+    serve: [sim/gpt-4o-mini]
+    guardrails: {max_input_tokens: 20, max_output_tokens: 50, tools: [search]}
+tiers:
+  anonymous: {models: ['*'], limits: [900 requests per day per ip, 90k tokens per day per ip]}
+";
+    let house = House::new(yaml, Script::default()).await;
+    let caller = house.caller(None);
+    let long = " hello".repeat(30);
+    let answer = caller.post(CHAT, &chat("narrow", &long)).await;
+    assert_eq!(refusal(&answer).1, "context_length_exceeded");
+    let message = answer.message();
+    assert!(message.contains("37 tokens") && message.contains("at most 20"), "{message}");
+    let mut body = chat("narrow", "Hi");
+    body["tools"] = json!([nested("find")]);
+    assert_eq!(refusal(&caller.post(CHAT, &body).await).2.as_deref(), Some("tools[0]"));
+    assert_eq!(house.standing(&caller, "900 requests").await, (0, 0));
+    assert_eq!(house.standing(&caller, "90k tokens").await, (0, 0));
+    assert_eq!(house.provider.counters().seen, 0);
+
+    body["model"] = "wide".into();
+    assert_eq!(caller.post(CHAT, &body).await.status.as_u16(), 200);
+    assert_eq!(caller.post(CHAT, &chat("wide", &long)).await.status.as_u16(), 200);
+    for (model, most) in [("wide", 100), ("narrow", 50)] {
+        let mut body = chat(model, "Hi");
+        body["max_tokens"] = 4000.into();
+        assert_eq!(caller.post(CHAT, &body).await.status.as_u16(), 200);
+        let seen: Value =
+            serde_json::from_slice(&house.provider.seen().last().unwrap().body).unwrap();
+        assert_eq!(seen["max_tokens"], most, "{model}");
+    }
+}
+
+#[tokio::test]
+async fn the_output_cap_is_lowered_or_set_in_the_field_of_each_protocol() {
+    let yaml = "
+guardrails: {max_output_tokens: 2k}
+tiers:
+  anonymous: {models: [gpt-4o*, claude*]}
+";
+    let house = House::new(yaml, Script::default()).await;
+    let thinks = |budget: u64| {
+        json!({"max_tokens": 9000,
+        "thinking": {"type": "enabled", "budget_tokens": budget}})
+    };
+    let table = [
+        (CHAT, json!({"max_tokens": 9000}), "/max_tokens", json!(2000)),
+        (CHAT, json!({"max_completion_tokens": 9000}), "/max_completion_tokens", json!(2000)),
+        (CHAT, json!({"max_tokens": 10}), "/max_tokens", json!(10)),
+        (CHAT, json!({}), "/max_tokens", json!(2000)),
+        (RESPONSES, json!({"max_output_tokens": 9000}), "/max_output_tokens", json!(2000)),
+        (RESPONSES, json!({}), "/max_output_tokens", json!(2000)),
+        (MESSAGES, json!({"max_tokens": 9000}), "/max_tokens", json!(2000)),
+        (MESSAGES, thinks(8000), "/thinking/budget_tokens", json!(1999)),
+        (MESSAGES, thinks(1024), "/thinking/budget_tokens", json!(1024)),
+    ];
+    for (path, more, field, expected) in table {
+        let body = case(path, more, "").body();
+        let answer = house.caller(None).post(path, &body).await;
+        assert_eq!(answer.status.as_u16(), 200, "{body}: {answer:?}");
+        let seen: Value =
+            serde_json::from_slice(&house.provider.seen().last().unwrap().body).unwrap();
+        assert_eq!(seen.pointer(field), Some(&expected), "{body} became {seen}");
+    }
+}
