@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use crate::by::{By, Remote};
 use crate::config::Configuration;
 use crate::objection::Objection;
-use crate::{Token, by, config, keys, raises};
+use crate::{Token, by, config, keys, openapi, raises};
 
 /// What the admin plane asks, and what opens it.
 #[derive(Clone, Debug)]
@@ -43,6 +43,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/audit", get(by::audit))
         .route("/api/v1/config", get(config::show))
         .route("/api/v1/config/reload", post(config::reload))
+        .route("/api/v1/openapi.json", get(openapi::serve))
         .route("/api/v1/keys", get(keys::list).post(keys::create))
         .route("/api/v1/keys/{name}", get(keys::show).patch(keys::update).delete(keys::revoke))
         .route("/api/v1/keys/{name}/rotate", post(keys::rotate))

@@ -12,11 +12,13 @@ mod draft;
 mod fields;
 mod keys;
 mod objection;
+mod openapi;
 mod raises;
 mod secret;
 mod token;
 
 pub use api::{Admin, answer, router};
 pub use config::{Configuration, Configured};
+pub use openapi::openapi;
 pub use secret::{KeySecret, SECRET_BYTES};
 pub use token::{TOKEN_BYTES, Token};

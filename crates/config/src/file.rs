@@ -16,7 +16,7 @@ use crate::{
     groups, identity, keys, models, providers, secret, tiers,
 };
 
-const FILE_KEYS: Keys = Keys {
+pub(crate) const FILE_KEYS: Keys = Keys {
     known: &[
         "listen",
         "admin",
@@ -45,9 +45,11 @@ const FILE_KEYS: Keys = Keys {
     ],
     later: &["breaker", "cache", "queue", "retry", "shared"],
 };
-const TLS_KEYS: Keys = Keys { known: &["cert", "key"], later: &[] };
-const ALERT_KEYS: Keys = Keys { known: &["webhook", "secret", "allow_private"], later: &[] };
-const TIMEOUT_KEYS: Keys = Keys { known: &["header", "body", "first_byte", "idle"], later: &[] };
+pub(crate) const TLS_KEYS: Keys = Keys { known: &["cert", "key"], later: &[] };
+pub(crate) const ALERT_KEYS: Keys =
+    Keys { known: &["webhook", "secret", "allow_private"], later: &[] };
+pub(crate) const TIMEOUT_KEYS: Keys =
+    Keys { known: &["header", "body", "first_byte", "idle"], later: &[] };
 
 pub(crate) const LISTEN: SocketAddr = address(8080);
 pub(crate) const ADMIN: SocketAddr = address(9090);

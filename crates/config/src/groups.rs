@@ -7,9 +7,10 @@ use crate::reader::{Entry, Field, Keys, Reader, Section};
 use crate::tiers;
 use crate::values::duration;
 
-const GROUP_KEYS: Keys = Keys { known: &["limits", "models"], later: &[] };
-const SESSION_KEYS: Keys = Keys { known: &["idle", "per_key_per_hour", "runaway"], later: &[] };
-const RUNAWAY_KEYS: Keys = Keys { known: &["same_call", "faster", "then"], later: &[] };
+pub(crate) const GROUP_KEYS: Keys = Keys { known: &["limits", "models"], later: &[] };
+pub(crate) const SESSION_KEYS: Keys =
+    Keys { known: &["idle", "per_key_per_hour", "runaway"], later: &[] };
+pub(crate) const RUNAWAY_KEYS: Keys = Keys { known: &["same_call", "faster", "then"], later: &[] };
 
 /// Reads the section `key`: `teams`, `projects` or `orgs`; one of them is called `noun`.
 pub(crate) fn read(

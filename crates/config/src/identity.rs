@@ -15,9 +15,10 @@ use crate::reader::{Field, Keys, Reader, Section};
 use crate::values::host_of;
 use crate::yaml::Value;
 
-const JWT_KEYS: Keys =
+pub(crate) const JWT_KEYS: Keys =
     Keys { known: &["issuer", "audience", "jwks", "allow_private", "claims", "tier"], later: &[] };
-const SUBJECT_KEYS: Keys = Keys { known: &["user", "team", "project", "org", "tier"], later: &[] };
+pub(crate) const SUBJECT_KEYS: Keys =
+    Keys { known: &["user", "team", "project", "org", "tier"], later: &[] };
 
 /// Reads the list `jwt`.
 pub(crate) fn issuers(

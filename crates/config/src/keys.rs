@@ -10,7 +10,7 @@ use crate::reader::{Field, Keys, Reader, Section};
 use crate::tiers;
 use crate::yaml::Node;
 
-const KEY_KEYS: Keys = Keys {
+pub(crate) const KEY_KEYS: Keys = Keys {
     known: &[
         "name",
         "hash",

@@ -19,6 +19,7 @@ mod models;
 mod names;
 mod providers;
 mod reader;
+mod schema;
 mod secret;
 mod tiers;
 mod values;
@@ -39,6 +40,7 @@ pub use built_in::built_in;
 pub use file::parse;
 pub use mistakes::Mistakes;
 pub use providers::UpstreamConfig;
+pub use schema::schema;
 pub use words::in_words;
 
 /// Everything a gateway is started with.

@@ -9,9 +9,9 @@ use crate::reader::{Entry, Field, Keys, Reader, Section};
 use crate::tiers;
 use crate::values::price;
 
-const MODEL_KEYS: Keys =
+pub(crate) const MODEL_KEYS: Keys =
     Keys { known: &["serve", "limits", "guardrails"], later: &["fallback", "prefer", "priority"] };
-const PRICE_KEYS: Keys = Keys {
+pub(crate) const PRICE_KEYS: Keys = Keys {
     known: &["input", "output", "cached_input", "cache_write", "cache_write_hour"],
     later: &[],
 };

@@ -50,7 +50,7 @@ const STOP_BILLING: [&str; 7] = [
 /// well-known names too.
 const KINDS_LATER: [&str; 3] = ["azure-openai", "cohere", "gemini"];
 
-const KEYS: Keys = Keys {
+pub(crate) const KEYS: Keys = Keys {
     known: &["kind", "base_url", "api_key", "on_disconnect", "include_usage", "output_cap_field"],
     later: &["limits"],
 };

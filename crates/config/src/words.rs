@@ -38,18 +38,28 @@ fn write(text: &mut String, config: &Config) -> fmt::Result {
         let models = models_of(config, tier);
         line(text, "models", &models_in_words(tier, &models))?;
         limits(text, &tier.limits)?;
-        guardrails(text, &settings.guardrails.and(&tier.guardrails))?;
+        let both = settings.guardrails.and(&tier.guardrails);
+        guardrails(text, &both)?;
+        if tier.name == ANONYMOUS && both.fields.is_none() {
+            line(
+                text,
+                "body",
+                "the fields of ordinary requests; guardrails: {fields} says others",
+            )?;
+        }
     }
     if !settings.limits.is_empty() {
         writeln!(text, "\nEverybody together")?;
         limits(text, &settings.limits)?;
     }
+    groups::write(text, settings)?;
     for key in &settings.keys {
         write_key(text, key)?;
     }
     config.issuers.iter().try_for_each(|issuer| write_issuer(text, issuer))?;
     write_proxies(text, &settings.proxies)?;
-    let warnings = warnings(config);
+    let mut warnings = warnings(config);
+    warnings.extend(groups::warnings(settings));
     if !warnings.is_empty() {
         writeln!(text, "\nWarnings")?;
     }
@@ -184,6 +194,10 @@ fn guardrails(text: &mut String, guardrails: &Guardrails) -> fmt::Result {
             }
         });
     }
+    if let Some(fields) = &guardrails.fields {
+        let listed = if fields.is_empty() { "nothing".to_owned() } else { fields.join(", ") };
+        said.push(format!("besides model, input and stream the body has {listed}"));
+    }
     if said.is_empty() { Ok(()) } else { line(text, "bounds", &said.join("; ")) }
 }
 
@@ -226,6 +240,17 @@ fn warnings(config: &Config) -> Vec<String> {
             warnings.push(format!(
                 "tier {name}: \"{limit}\" applies, and without a price these are refused: {models}"
             ));
+        }
+        for limit in applied.iter().filter(|_| money.is_some()) {
+            if let Exceed::Downgrade(target) = &limit.exceed
+                && !tariffs(config, &book, &BTreeSet::from([&**target])).1.is_empty()
+            {
+                let name = &tier.name;
+                warnings.push(format!(
+                    "tier {name}: \"{limit}\" sends requests to {target}, where a money limit \
+                     refuses them for want of a price"
+                ));
+            }
         }
         for limit in &applied {
             let unsaid = limit.subjects.iter().find_map(|kind| unsaid(settings, kind));
@@ -321,3 +346,5 @@ fn ordinary_cost(tariff: &Tariff) -> NanoUsd {
 /// What one ordinary request puts in and gets out.
 const INPUT: Tokens = Tokens::new(500);
 const OUTPUT: Tokens = Tokens::new(500);
+
+mod groups;

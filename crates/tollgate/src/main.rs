@@ -8,6 +8,7 @@ mod explain;
 mod keys;
 mod limits;
 mod reload;
+mod schema;
 mod serve;
 mod terminal;
 mod tokens;
@@ -50,6 +51,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Where limits stand now; other amounts for a while, and a clean slate.
     Limits(limits::Arguments),
+    /// The JSON Schema of the configuration, for editors; or the admin API's description.
+    Schema(schema::Arguments),
     /// Run the gateway.
     Serve(serve::Arguments),
     /// Count the tokens of a file as a model counts them.
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Limits(arguments) => limits::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Tokens(arguments) => tokens::run(&arguments),
     };

@@ -266,3 +266,53 @@ tiers:
     let warnings = words.split("Warnings\n").nth(1).unwrap_or_default();
     assert_eq!(warnings, include_str!("warnings.txt"), "{warnings}");
 }
+
+#[test]
+fn check_speaks_of_models_groups_and_sessions_too() {
+    let config = right(
+        "listen: 127.0.0.1:8080
+providers:
+  openai: {api_key: '${OPENAI_API_KEY}'}
+  local: {kind: openai, base_url: http://127.0.0.1:8000/v1}
+models:
+  gpt-4o:
+    serve: [openai/gpt-4o]
+    limits: [9 requests at once]
+    guardrails: {max_output_tokens: 2k, tools: [search, 'mcp:crm']}
+  small: {serve: [local/llama]}
+tiers:
+  pro:
+    models: [gpt-4o, small]
+    limits:
+      - 10 tool calls per session, then answer without tools
+      - 20 steps per session
+      - 1k steps per day per key
+      - $25 per month per team, then downgrade to small
+    guardrails: {fields: [tools, temperature], tools: ['mcp:https://crm.example.com/*', search]}
+guardrails: {fields: [tools, temperature, top_p]}
+teams: {acme: {limits: ['$500 per month, warn at 80%'], models: [small]}}
+orgs: {umbrella: {limits: [100 requests per minute]}}
+sessions: {idle: 30m, per_key_per_hour: 50, runaway: {same_call: 4, faster: 20x, then: stop}}
+keys:
+  - {name: web, secret: '${WEB_KEY}', tier: pro, team: acme, org: umbrella}
+  - {name: odd, secret: 0123456789abcdef0, tier: pro, team: acmee, org: other}
+",
+    );
+    let words = in_words(&config);
+    assert_eq!(words, include_str!("groups.txt"), "{words}");
+}
+
+#[test]
+fn entries_of_an_allowlist_that_do_not_say_what_they_let_in_are_mistakes() {
+    let table = [
+        ("'mcp:https://example.com*'", "expected a whole host and a path"),
+        ("'mcp:*://example.com/x'", "expected a whole host and a path"),
+        ("'mcp:https://a@b/*'", "expected a whole host and a path"),
+        ("web_search_20250305", "\"web_search\""),
+    ];
+    for (entry, expected) in table {
+        let text = format!("{OPENAI}{REST}guardrails: {{tools: [{entry}]}}\n");
+        let mistakes = super::wrong(&text);
+        assert!(mistakes.contains(expected), "{entry}: {mistakes}");
+    }
+}
