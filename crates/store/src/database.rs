@@ -207,3 +207,8 @@ impl Identity {
 pub(crate) fn trouble(op: &'static str) -> impl Fn(rusqlite::Error) -> Trouble {
     move |error| Trouble { op, message: error.to_string() }
 }
+
+/// A number as SQLite keeps it; what is larger than any of its numbers is its largest.
+pub(crate) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

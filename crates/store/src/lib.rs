@@ -6,6 +6,7 @@
 //! memory       one lock over the shelf: reserve, rebook, settle
 //! reservation  what one request holds, as a value that ends exactly once
 //! journal      what is counted, on disk, off the hot path
+//! owners       what providers store at their accounts, and whose each of it is
 //! registry     what operators change while the gateway runs: keys, raises, who did what
 //! ```
 //!
@@ -16,6 +17,7 @@ mod clock;
 mod database;
 mod journal;
 mod memory;
+mod owners;
 mod registry;
 mod reservation;
 mod shelf;
@@ -25,5 +27,6 @@ pub use journal::{
     CloseError, FLUSH_EVERY, JournalEvent, OpenError, RETRY_AFTER_MAX, SYNC_EVERY, Trouble,
 };
 pub use memory::Memory;
+pub use owners::{Owners, PENDING_MAX};
 pub use registry::{Audited, Change, Entry, IssuedKey, Raise, Registry};
 pub use reservation::Reservation;

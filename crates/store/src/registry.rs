@@ -16,10 +16,10 @@ use std::sync::Mutex;
 use rusqlite::params;
 use tollgate_units::{Amount, Timestamp};
 
-use crate::database::{Database, Kind, trouble};
+use crate::database::{Database, Kind, integer, trouble};
 use crate::journal::{OpenError, Trouble};
 use crate::memory::lock;
-use rows::{AUDIT_COLUMNS, KEY_COLUMNS, RAISE_COLUMNS, integer, list};
+use rows::{AUDIT_COLUMNS, KEY_COLUMNS, RAISE_COLUMNS, list};
 
 /// "tolk".
 const KIND: Kind = Kind { application: 0x746f_6c6b, schema: 1, settings: SETTINGS, tables: TABLES };

@@ -13,11 +13,6 @@ pub(super) const KEY_COLUMNS: &str = "name, digest, previous, previous_until, hi
 pub(super) const RAISE_COLUMNS: &str = "meter, amount, until, sentence, subject";
 pub(super) const AUDIT_COLUMNS: &str = "seq, at, actor, token, remote, action, target, details";
 
-/// A number as SQLite keeps it; what is larger than any of its numbers is its largest.
-pub(super) fn integer(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
 /// A list as SQLite keeps it.
 pub(super) fn list(items: Option<&Vec<String>>) -> Option<String> {
     items.map(|items| items.join("\n"))

@@ -4,6 +4,7 @@
 mod conformance;
 #[cfg(unix)]
 mod kill;
+mod owners;
 mod registry;
 mod restart;
 mod stand;
