@@ -15,6 +15,7 @@ use crate::admit::NoRoom;
 use crate::gate::{Gateway, moment};
 use crate::models::shown;
 use crate::scales::Busy;
+use crate::stored::own;
 
 /// What would happen to a request.
 #[derive(Debug, Default, Serialize)]
@@ -101,6 +102,13 @@ impl Gateway {
         let mut options = match caller.consider(ask) {
             Ok(options) => options,
             Err(refusal) => return Some(told(refusal)),
+        };
+        options = match own(self, options).await {
+            Ok(options) => options,
+            Err(not_owned) => {
+                let refusal = Some(not_owned.message());
+                return Some(Explanation { tier, refusal, ..Explanation::default() });
+            }
         };
         let mut refused: Option<(NoRoom, Timestamp)> = None;
         loop {

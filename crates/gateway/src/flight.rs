@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tollgate_limits::SettlementKind;
 use tollgate_policy::{Bound, Ended, Plan};
 use tollgate_units::{NanoUsd, Span, Tokens};
-use tollgate_wire::{Endpoint, ToolCalls, Usage};
+use tollgate_wire::{Endpoint, Stored, StoredKind, ToolCalls, Usage};
 
 use crate::admit::Admitted;
 use crate::gate::{Gateway, Live};
@@ -16,6 +16,7 @@ use crate::identify::Inbound;
 use crate::pipeline::Room;
 use crate::runaway::Heard;
 use crate::scales::Weight;
+use crate::stored;
 use crate::telemetry::{AccessLine, Direction, Ending, Outcome, StoreOp};
 use crate::upstream::Going;
 
@@ -38,6 +39,8 @@ pub(crate) struct Flight {
     spent: bool,
     /// The tools that the model called.
     calls: ToolCalls,
+    /// The response that the provider has begun to store.
+    response: Option<Stored>,
     times: Times,
 }
 
@@ -70,6 +73,7 @@ impl Flight {
             going: None,
             spent: false,
             calls: ToolCalls::default(),
+            response: None,
             times: Times {
                 since: inbound.since,
                 admitted: Instant::now(),
@@ -89,9 +93,54 @@ impl Flight {
         self.admitted.as_ref()
     }
 
-    /// What was used if nothing of the answer came: the prompt.
-    pub(crate) fn prompt_only(&self) -> Usage {
-        self.estimated(Tokens::ZERO)
+    /// What is owed if nothing more is heard of the answer: the prompt; and all that was reserved
+    /// for work in the background, which goes on while nobody listens.
+    pub(crate) fn owed(&self) -> Usage {
+        let all = if self.is_background() { self.output_reserved() } else { Tokens::ZERO };
+        self.estimated(all)
+    }
+
+    /// Whether the provider goes on when nobody listens.
+    pub(crate) fn is_background(&self) -> bool {
+        self.admitted.as_ref().is_some_and(|admitted| admitted.plan.ask().background)
+    }
+
+    /// The gateway that it passes.
+    pub(crate) const fn gate(&self) -> &Arc<Gateway> {
+        &self.gate
+    }
+
+    /// The id of the response that the provider stores.
+    pub(crate) fn response_id(&self) -> Option<&str> {
+        self.response.as_ref().map(|response| response.id.as_str())
+    }
+
+    /// The provider says that it has stored these: from now on they are the caller's.
+    pub(crate) fn created(&mut self, mut made: Vec<Stored>) {
+        let Some(admitted) = &self.admitted else {
+            return;
+        };
+        let ask = admitted.plan.ask();
+        if !ask.stores {
+            // What it names is gone with the answer, the machine that its code ran on apart.
+            made.retain(|one| !matches!(one.kind, StoredKind::Item | StoredKind::Response));
+        }
+        let account = admitted.candidate().deployment().provider();
+        stored::record(&self.gate.owners, account, admitted.plan.caller(), &made);
+        let response = made.into_iter().find(|one| one.kind == StoredKind::Response);
+        self.response = self.response.take().or(response);
+    }
+
+    /// What the answer was made of comes back with it, when a prompt goes on from there.
+    fn weigh_stored(&self, admitted: &Admitted, usage: &Usage) {
+        let tokens = usage.input.plus(usage.output);
+        let account = admitted.candidate().deployment().provider();
+        let named = admitted.plan.ask().refers.iter().map(|reference| &reference.stored);
+        let talk = named.filter(|stored| stored.kind == StoredKind::Conversation);
+        for stored in self.response.iter().chain(talk) {
+            let what = (stored, tokens);
+            stored::weighed(&self.gate.owners, account, admitted.plan.caller(), what);
+        }
     }
 
     /// What was used as far as the gateway can tell: the prompt as counted, and `output` as counted
@@ -109,9 +158,9 @@ impl Flight {
         self.spent = self.is_spent();
         let going = Going::default();
         self.going = Some(going.clone());
-        let prompt = self.prompt_only();
+        let owed = self.owed();
         for admitted in [&mut self.admitted, &mut self.in_shadow].into_iter().flatten() {
-            admitted.known(Ended::Broken(&prompt));
+            admitted.known(Ended::Broken(&owed));
         }
         self.times.sent = Some(Instant::now());
         going
@@ -140,10 +189,15 @@ impl Flight {
         moved
     }
 
+    /// The account that is asked: its place among the upstreams, and its name.
+    pub(crate) fn account(&self) -> (usize, &str) {
+        let deployment = self.admitted.as_ref().map(|admitted| admitted.candidate().deployment());
+        deployment.map_or((usize::MAX, ""), |asked| (asked.upstream(), &**asked.provider()))
+    }
+
     /// The name of the account that is asked, for the log.
     pub(crate) fn provider(&self) -> &str {
-        let admitted = self.admitted.as_ref();
-        admitted.map_or("", |admitted| admitted.candidate().deployment().provider())
+        self.account().1
     }
 
     /// The attempt that runs has come to this. A first one is no retry.
@@ -216,6 +270,9 @@ impl Flight {
         if let (Ended::Answered(usage), Outcome::Answered) = (ended, outcome) {
             let model = admitted.candidate().deployment().model();
             self.gate.scales.learn(model, self.weight, usage);
+        }
+        if let Ended::Answered(usage) = ended {
+            self.weigh_stored(&admitted, usage);
         }
         self.log(&admitted, (usage, cost), outcome, status);
         self.watch_agent(&admitted, used);
@@ -369,8 +426,8 @@ impl Drop for Flight {
     /// was looked for.
     fn drop(&mut self) {
         if self.admitted.is_some() {
-            let prompt = self.prompt_only();
-            let ended = if self.is_spent() { Ended::Broken(&prompt) } else { Ended::Unsent };
+            let owed = self.owed();
+            let ended = if self.is_spent() { Ended::Broken(&owed) } else { Ended::Unsent };
             let gone = StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or_default();
             self.finish(ended, Outcome::Disconnected, gone);
         }

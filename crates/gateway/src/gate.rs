@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tollgate_policy::{Moment, Options, Policy};
-use tollgate_store::{Clock, Memory};
+use tollgate_store::{Clock, Memory, Owners};
 use tollgate_units::{Amount, Span};
-use tollgate_wire::{Endpoint, Notice, NoticeKind};
+use tollgate_wire::{Endpoint, Errand, Notice, NoticeKind};
 
 use crate::alerts::{Alerts, Webhook};
 use crate::answer::{self, Outgoing, json, render};
@@ -25,10 +25,11 @@ use crate::scales::Scales;
 use crate::server::Draining;
 use crate::sessions::Sessions;
 use crate::shadow::Shadow;
+use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::totals::{Sums, Totals};
 use crate::upstream::Upstreams;
-use crate::{models, pipeline, stopped};
+use crate::{models, pipeline, stopped, stored};
 
 /// What the gateway is built from.
 #[derive(Debug)]
@@ -41,6 +42,10 @@ pub struct Parts {
     pub issued: Issued,
     /// What is counted for operators.
     pub metrics: Arc<Metrics>,
+    /// Whose it is, what providers store.
+    pub owners: Owners,
+    /// Where work goes on that no caller waits for.
+    pub tasks: Tasks,
     /// The threads that count big prompts.
     pub crew: Crew,
     /// A policy that is only watched.
@@ -90,6 +95,8 @@ pub struct Gateway {
     pub(crate) meters: Arc<Memory>,
     issued: Issued,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) owners: Arc<Owners>,
+    pub(crate) tasks: Tasks,
     pub(crate) scales: Scales,
     pub(crate) room: Room,
     pub(crate) runaways: Runaways,
@@ -112,6 +119,8 @@ impl Gateway {
             meters: parts.meters,
             issued: parts.issued,
             metrics: parts.metrics,
+            owners: Arc::new(parts.owners),
+            tasks: parts.tasks,
             scales: Scales::new(parts.crew),
             room: Room::default(),
             runaways: Runaways::default(),
@@ -150,6 +159,11 @@ impl Gateway {
     /// Keys and raises that are given while it runs.
     pub const fn issued(&self) -> &Issued {
         &self.issued
+    }
+
+    /// Whose it is, what providers store.
+    pub fn owners(&self) -> &Owners {
+        &self.owners
     }
 
     /// What is counted for operators.
@@ -222,7 +236,12 @@ impl Gateway {
         match identify::identify(&inbound, &self).await {
             Err(refusal) => stopped::refuse(&self, &inbound, refusal),
             Ok(caller) => {
+                let uri = &inbound.parts.uri;
+                let errand = Errand::of(&inbound.parts.method, path, uri.query());
                 let mut response = match (&inbound.parts.method, path) {
+                    _ if let Some(errand) = &errand => {
+                        Box::pin(stored::answer(&self, &inbound, &caller, errand)).await
+                    }
                     (&Method::GET, "/v1/limits") => models::limits(&self, &caller),
                     (&Method::GET, "/v1/models") => models::list(&caller, &inbound),
                     (&Method::GET, path) if path.starts_with(models::ONE) => {

@@ -8,6 +8,7 @@
 mod admit;
 mod alerts;
 mod answer;
+mod background;
 mod bell;
 mod claims;
 pub mod crew;
@@ -34,6 +35,7 @@ mod sessions;
 mod shadow;
 mod standings;
 mod stopped;
+mod stored;
 pub mod tasks;
 pub mod telemetry;
 pub mod tls;

@@ -1,5 +1,5 @@
-//! The way of a request, one line a stage: identify ▸ read ▸ consider ▸ weigh ▸ plan ▸ admit ▸
-//! send.
+//! The way of a request, one line a stage: identify ▸ read ▸ consider ▸ own ▸ weigh ▸ plan ▸
+//! admit ▸ send.
 //!
 //! Each stage takes what the one before it made, so none can be skipped or repeated, and cheap
 //! refusals come first. The last two stages, relay and settle, are the answer's body. Where a
@@ -26,6 +26,7 @@ use crate::send::send;
 use crate::sessions::join;
 use crate::shadow;
 use crate::stopped::{Known, Stopped};
+use crate::stored::own;
 
 /// Answers one request for a model.
 pub(crate) async fn answer(
@@ -56,6 +57,7 @@ async fn serve(
     steady(gate, &known.caller).await.map_err(Stopped::runaway(known))?;
     let options = known.caller.consider(asked.ask);
     let options = options.map_err(Stopped::refused(known))?;
+    let options = own(gate, options).await.map_err(Stopped::not_owned(known))?;
     let room = find_room(gate, known, options, &asked.body).await?;
     let flight = Flight::new(gate, inbound, room);
     let answered = send(flight, inbound, &asked.body).await;

@@ -16,8 +16,12 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 use tollgate_policy::Ended;
 use tollgate_units::Tokens;
-use tollgate_wire::{Endpoint, Tap, ToolCalls, Usage, answer_text, tool_calls_of, usage_of};
+use tollgate_wire::{
+    Endpoint, Stored, Tap, ToolCalls, Usage, answer_text, created_of, is_finished, tool_calls_of,
+    usage_of,
+};
 
+use crate::background;
 use crate::flight::Flight;
 use crate::telemetry::Outcome;
 
@@ -106,6 +110,11 @@ impl Relay {
             }
             Reading::Events(tap) => {
                 tap.push(piece, &mut self.ready);
+                let made = tap.tally_mut().take_created();
+                // Before its id goes out, so that whoever has it may use it.
+                if let (Some(flight), false) = (&mut self.flight, made.is_empty()) {
+                    flight.created(made);
+                }
                 if tap.tally().kept() > KEPT_BYTES_MAX {
                     self.count_text();
                 }
@@ -155,12 +164,37 @@ impl Relay {
         }
     }
 
-    /// Closes the provider's connection, then settles, once.
+    /// What the answer says was stored and nobody has recorded yet.
+    fn created(&mut self) -> Vec<Stored> {
+        match &mut self.reading {
+            Reading::Events(tap) => tap.tally_mut().take_created(),
+            Reading::Whole { endpoint, kept } => created_of(*endpoint, &kept.whole()),
+        }
+    }
+
+    /// Whether the answer says that the work goes on, or breaks off before it says how it ended.
+    fn goes_on(&self) -> bool {
+        match &self.reading {
+            Reading::Events(tap) => !tap.tally().done,
+            Reading::Whole { kept, .. } => is_finished(&kept.whole()) != Some(true),
+        }
+    }
+
+    /// Closes the provider's connection, then settles, once; or has work in the background followed
+    /// to its end.
     fn end(&mut self, how: End) {
         let whole = how == End::Complete && self.is_whole();
         self.upstream = None;
-        if self.flight.is_none() {
+        let made = if self.flight.is_some() { self.created() } else { Vec::new() };
+        let Some(flight) = &mut self.flight else {
             return;
+        };
+        flight.created(made);
+        if flight.is_background()
+            && self.goes_on()
+            && let Some(flight) = self.flight.take()
+        {
+            return background::follow(flight, self.status);
         }
         let (mut usage, calls) = (self.usage(), self.tool_calls());
         usage.tool_calls = calls.count;

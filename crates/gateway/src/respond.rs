@@ -26,8 +26,7 @@ pub(crate) fn respond(
     match answered {
         Answered::Refused(refusal) => {
             let mut response = refusal.map(Outgoing::Whole);
-            let upstream = HeaderValue::from_static("upstream");
-            response.headers_mut().insert(SOURCE, upstream);
+            by_provider(response.headers_mut());
             models::stand(gate, inbound.protocol(), caller, response.headers_mut());
             answer::identify(response.headers_mut(), &inbound.request_id);
             response
@@ -72,6 +71,11 @@ pub(crate) fn respond(
             Response::from_parts(head, Outgoing::Relay(Box::new(relay)))
         }
     }
+}
+
+/// Says that it is the provider that refuses.
+pub(crate) fn by_provider(headers: &mut HeaderMap) {
+    headers.insert(SOURCE, HeaderValue::from_static("upstream"));
 }
 
 fn is_events(headers: &HeaderMap) -> bool {

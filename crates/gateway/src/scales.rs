@@ -73,6 +73,18 @@ impl Scales {
         })
     }
 
+    /// Short work that would hold up the threads which serve everybody.
+    ///
+    /// # Errors
+    /// The crew has too much to do, or the work panicked.
+    pub(crate) async fn aside<T, W>(&self, work: W) -> Result<T, Busy>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        self.crew.run(0, work).await.map_err(|_| Busy)
+    }
+
     /// The tokens of the prompt, as well counted as the limits on this request need.
     ///
     /// # Errors

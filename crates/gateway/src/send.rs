@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Method, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tollgate_policy::Ended;
@@ -12,6 +12,7 @@ use tollgate_units::Span;
 use tollgate_wire::{Judgement, Notice, NoticeKind, edit, judge, reply, without_account};
 
 use crate::flight::Flight;
+use crate::gate::Live;
 use crate::headers::{forwardable, is_identity};
 use crate::identify::Inbound;
 use crate::telemetry::Outcome;
@@ -35,7 +36,7 @@ pub(crate) struct Failure {
 
 /// Why no provider answered: what the last of them said, in words for the caller.
 #[derive(Clone, Copy, Debug)]
-enum Fault {
+pub(crate) enum Fault {
     /// It failed.
     Failed,
     /// The account is out of quota or badly configured: the operator's business.
@@ -60,13 +61,13 @@ pub(crate) async fn send(
             Ok(response) if response.status().is_success() => {
                 return Ok(Answered::Flows(Box::new(flight), response));
             }
-            Ok(response) => match refused(&flight, response).await {
+            Ok(response) => match judged(flight.live(), flight.account(), response).await {
                 Ok(mut refusal) => {
                     flight.was_turned_away();
                     flight.served(refusal.headers_mut());
-                    let prompt = flight.prompt_only();
+                    let owed = flight.owed();
                     let spent = flight.is_spent();
-                    let ended = if spent { Ended::Broken(&prompt) } else { Ended::Refused };
+                    let ended = if spent { Ended::Broken(&owed) } else { Ended::Refused };
                     flight.end(ended, Outcome::CallerFault, refusal.status());
                     return Ok(Answered::Refused(refusal));
                 }
@@ -77,16 +78,16 @@ pub(crate) async fn send(
             },
             Err(error) => match error {
                 SendError::Connect(cause) | SendError::Reset(cause) => {
-                    failed_below(&flight, &cause)
+                    failed_below(flight.provider(), &cause)
                 }
                 SendError::TimedOut => Fault::TimedOut,
             },
         };
         flight.attempted(fault.outcome());
         if !flight.try_next() {
-            let prompt = flight.prompt_only();
+            let owed = flight.owed();
             let spent = flight.is_spent();
-            let ended = if spent { Ended::Broken(&prompt) } else { Ended::Unsent };
+            let ended = if spent { Ended::Broken(&owed) } else { Ended::Unsent };
             let mut failure = Failure { notice: fault.notice(inbound), headers: HeaderMap::new() };
             flight.served(&mut failure.headers);
             flight.end(ended, fault.outcome(), reply(inbound.protocol(), &failure.notice).status);
@@ -111,12 +112,12 @@ async fn attempt(
     let body = edit(body, plan.ask(), &edits);
     let path = plan.ask().endpoint.path();
     let upstream = candidate.deployment().upstream();
-    live.upstreams.send(upstream, Post { path, headers, body, going: &going }).await
+    let post = Post { method: Method::POST, path, headers, body, going: &going };
+    live.upstreams.send(upstream, post).await
 }
 
 /// The provider's hosts and addresses are for the log, not for callers.
-fn failed_below(flight: &Flight, cause: &Cause) -> Fault {
-    let provider = flight.provider();
+pub(crate) fn failed_below(provider: &str, cause: &Cause) -> Fault {
     let mut why = cause.to_string();
     let mut below = cause.source();
     while let Some(deeper) = below {
@@ -129,40 +130,43 @@ fn failed_below(flight: &Flight, cause: &Cause) -> Fault {
 
 /// What a provider's answer that is no success means: a refusal of the request itself, which the
 /// caller is told with the account's names taken out, or a fault of somebody else.
-async fn refused(flight: &Flight, response: Response<Incoming>) -> Result<Response<Bytes>, Fault> {
+pub(crate) async fn judged(
+    live: &Live,
+    (account, provider): (usize, &str),
+    response: Response<Incoming>,
+) -> Result<Response<Bytes>, Fault> {
     let (parts, body) = response.into_parts();
-    let patience = Duration::from_millis(flight.live().bounds.idle.as_millis());
+    let patience = Duration::from_millis(live.bounds.idle.as_millis());
     let body = tokio::time::timeout(patience, explanation(body)).await.unwrap_or_default();
     match judge(parts.status, &parts.headers, &body) {
         Judgement::CallerFault => {
             let readable = is_identity(&parts.headers);
             let told = if readable { without_account(&body) } else { Bytes::new() };
-            let upstream = flight.admitted().map(|held| held.candidate().deployment().upstream());
-            let told = flight.live().upstreams.without_key(upstream.unwrap_or_default(), told);
+            let told = live.upstreams.without_key(account, told);
             let mut passed = Response::new(told);
             *passed.status_mut() = parts.status;
             *passed.headers_mut() = crate::headers::returnable(&parts.headers);
             Ok(passed)
         }
         Judgement::Throttled { retry_after } => {
-            tell_operator(flight, parts.status);
+            tell_operator(provider, parts.status);
             Err(Fault::Throttled(retry_after))
         }
         Judgement::OperatorFault => {
-            let (status, provider) = (parts.status, flight.provider());
+            let status = parts.status;
             tracing::error!(%status, provider, "the provider refuses this account");
             Err(Fault::Operator)
         }
         Judgement::Answered | Judgement::Failed => {
-            tell_operator(flight, parts.status);
+            tell_operator(provider, parts.status);
             Err(Fault::Failed)
         }
     }
 }
 
 /// Behind a route that works, a provider that does not would be seen by nobody.
-fn tell_operator(flight: &Flight, status: http::StatusCode) {
-    tracing::warn!(%status, provider = flight.provider(), "the provider did not serve a request");
+fn tell_operator(provider: &str, status: http::StatusCode) {
+    tracing::warn!(%status, provider, "the provider did not serve a request");
 }
 
 /// The beginning of an error's body: enough to judge it, and a bound on what it may cost.
@@ -189,7 +193,7 @@ impl Fault {
         }
     }
 
-    fn notice(self, inbound: &Inbound) -> Notice {
+    pub(crate) fn notice(self, inbound: &Inbound) -> Notice {
         let (kind, message) = match self {
             Self::Failed => (NoticeKind::UpstreamError, "The provider failed to answer."),
             Self::Operator => (

@@ -18,6 +18,7 @@ use crate::read::Unread;
 use crate::runaway::Suspicion;
 use crate::scales::Busy;
 use crate::send::Failure;
+use crate::stored::NotOwned;
 use crate::telemetry::{AccessLine, Outcome};
 
 /// Where a request stopped, with what is known of it by then.
@@ -64,6 +65,13 @@ impl Stopped {
 
     pub(crate) fn refused(known: &Known) -> impl FnOnce(Refusal) -> Self {
         |refusal| Self::Refused(known.clone(), refusal)
+    }
+
+    pub(crate) fn not_owned(known: &Known) -> impl FnOnce(NotOwned) -> Self {
+        |not_owned| match not_owned {
+            NotOwned::Busy => Self::Busy(known.clone()),
+            NotOwned::Refused(refusal) => Self::Refused(known.clone(), refusal),
+        }
     }
 
     pub(crate) fn unplanned(

@@ -76,6 +76,8 @@ pub struct Upstreams {
 /// What is sent to a provider.
 #[derive(Debug)]
 pub struct Post<'a> {
+    /// How it is asked: nearly always by a POST.
+    pub method: Method,
     /// Beneath the account's base URL: `/chat/completions`.
     pub path: &'a str,
     /// They go out as they are: build them with [`forwardable`](crate::headers::forwardable).
@@ -189,7 +191,14 @@ impl Upstreams {
         clean.into()
     }
 
-    /// Posts to a path beneath the account's base URL, and waits for the head of the answer.
+    /// The accounts that speak `protocol`: the place of each, and its name.
+    pub(crate) fn speaking(&self, protocol: Protocol) -> impl Iterator<Item = (usize, &str)> {
+        let all = self.accounts.iter().enumerate();
+        let speak = all.filter(move |(_, upstream)| upstream.protocol == protocol);
+        speak.map(|(at, upstream)| (at, upstream.name.as_str()))
+    }
+
+    /// Asks for a path beneath the account's base URL, and waits for the head of the answer.
     ///
     /// The account's credential is added, whatever the headers hold. Dropping the future gives up
     /// the connection (HTTP/1.1) or the stream (HTTP/2).
@@ -203,8 +212,9 @@ impl Upstreams {
         post: Post<'_>,
     ) -> Result<Response<Incoming>, SendError> {
         let upstream = self.accounts.get(account).ok_or_else(|| never("no such account"))?;
-        let Post { path, headers, body, going } = post;
-        let request = upstream.request(path, headers, Outbound::new(body, going))?;
+        let Post { method, path, headers, body, going } = post;
+        let mut request = upstream.request(path, headers, Outbound::new(body, going))?;
+        *request.method_mut() = method;
         match time::timeout(self.first_byte, upstream.client.request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) if going.has_begun() => Err(SendError::Reset(error.into())),
@@ -320,7 +330,6 @@ impl Upstream {
         parts.authority = Some(self.authority.clone());
         parts.path_and_query = Some(PathAndQuery::from_maybe_shared(path).map_err(never)?);
         let mut request = Request::new(body);
-        *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from_parts(parts).map_err(never)?;
         *request.headers_mut() = headers;
         let headers = request.headers_mut();

@@ -68,7 +68,7 @@ async fn what_is_not_allowed_is_told_apart_and_consumes_nothing() {
         (
             None,
             "/v1/responses",
-            json!({"model": "gpt-4o-mini", "input": "x", "background": true}),
+            json!({"model": "gpt-4o-mini", "input": "x", "background": true, "store": false}),
             400,
             "invalid_request",
         ),
@@ -77,14 +77,14 @@ async fn what_is_not_allowed_is_told_apart_and_consumes_nothing() {
             "/v1/responses",
             json!({"model": "gpt-4o-mini", "input": "x", "previous_response_id": "resp_1"}),
             400,
-            "invalid_request",
+            "previous_response_not_found",
         ),
         (
             None,
             "/v1/responses",
             json!({"model": "gpt-4o-mini", "input": "x", "conversation": "conv_1"}),
-            400,
-            "invalid_request",
+            404,
+            "not_found",
         ),
     ];
     for (key, path, body, status, code) in table {

@@ -22,6 +22,8 @@ pub struct Options {
     pub(crate) model: Arc<Model>,
     pub(crate) guardrails: Guardrails,
     pub(crate) strip: Strip,
+    /// The accounts where everything is that the request refers to, once that was looked up.
+    pub(crate) homes: Vec<Arc<str>>,
 }
 
 /// How well a prompt must be counted.
@@ -66,7 +68,8 @@ impl Caller {
         };
         let guardrails = self.guardrails().and(&model.guardrails);
         let strip = guardrails.look_at(&ask)?;
-        Ok(Options { caller: self.clone(), ask, model, guardrails, strip })
+        let homes = Vec::new();
+        Ok(Options { caller: self.clone(), ask, model, guardrails, strip, homes })
     }
 }
 

@@ -23,6 +23,7 @@ mod search;
 mod sentence;
 mod settings;
 mod settled;
+mod stored;
 
 pub use bound::BoundLimit;
 pub use calendar::{Turns, Zone, turns};
@@ -44,3 +45,4 @@ pub use settings::{
     Settings, TierSettings,
 };
 pub use settled::{Bound, Ended};
+pub use stored::thing;

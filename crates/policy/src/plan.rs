@@ -27,6 +27,7 @@ pub struct Plan {
     pub(crate) model: Arc<Model>,
     pub(crate) counts: Counts,
     strip: Strip,
+    homes: Vec<Arc<str>>,
     output: OutputBound,
     candidates: Vec<Candidate>,
 }
@@ -138,6 +139,10 @@ impl Options {
             let field = self.ask.endpoint.input();
             return Err(Refusal::InputTooLong { counted: counts.input, most, field });
         }
+        // Nothing may be reached that nobody has looked up.
+        if let Some(unlooked) = self.unlooked() {
+            return Err(Refusal::NotStored(unlooked));
+        }
         let output = self.output_bound();
         let context = Weighed { options: &self, counts, output, moment };
         let bends = |bound: &Arc<BoundLimit>| bound.limit.exceed == Exceed::AnswerWithoutTools;
@@ -146,6 +151,9 @@ impl Options {
         for (&without_tools, route) in
             ways.iter().flat_map(|way| self.model.routes.iter().map(move |route| (way, route)))
         {
+            if !self.is_home(route) {
+                continue;
+            }
             match context.candidate(route, without_tools) {
                 Ok(candidate) => candidates.push(candidate),
                 // One route without a price does not close the others.
@@ -155,8 +163,8 @@ impl Options {
         if let Some(refusal) = unusable.filter(|_| candidates.is_empty()) {
             return Err(refusal);
         }
-        let Self { caller, ask, model, strip, .. } = self;
-        Ok(Plan { caller, ask, model, counts, strip, output, candidates })
+        let Self { caller, ask, model, strip, homes, .. } = self;
+        Ok(Plan { caller, ask, model, counts, strip, homes, output, candidates })
     }
 
     fn output_bound(&self) -> OutputBound {
@@ -389,15 +397,16 @@ impl Plan {
     }
 
     /// The same request for the model that a limit among those that refused `candidate` names.
-    /// Everything about it is decided anew. Nothing where no limit names one, or the caller may not
-    /// use it so.
+    /// Everything about it is decided anew, but where it has to be served. Nothing where no limit
+    /// names one, or the caller may not use it so.
     pub fn downgraded(&self, candidate: &Candidate, denied: &Denied) -> Option<Options> {
         let refusing = denied.short.iter().filter_map(|short| candidate.limits.get(short.charge));
         let target = refusing.into_iter().find_map(|bound| match &bound.limit.exceed {
             Exceed::Downgrade(model) => Some(model),
             Exceed::AnswerWithoutTools | Exceed::Reject => None,
         })?;
-        self.caller.consider_as(target, self.ask.clone()).ok()
+        let options = self.caller.consider_as(target, self.ask.clone()).ok()?;
+        Some(Options { homes: self.homes.clone(), ..options })
     }
 
     /// Who asks.

@@ -467,7 +467,7 @@ impl Caller {
     }
 
     /// The person: by the issuer's word, else the proxy's or the application's, else the key's.
-    fn user(&self) -> Option<&Subject> {
+    pub(crate) fn user(&self) -> Option<&Subject> {
         let own = self.key.as_deref().map(|entry| &entry.subjects.user);
         self.claimed(|claims| &claims.user).or(own)
     }

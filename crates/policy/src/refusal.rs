@@ -6,7 +6,7 @@
 
 use tollgate_limits::{Denied, Short, Standing, Wait};
 use tollgate_units::{Amount, NanoUsd, Span, Timestamp, Tokens};
-use tollgate_wire::{Limited, Malformed, Notice, NoticeKind, Protocol};
+use tollgate_wire::{Limited, Malformed, Notice, NoticeKind, Protocol, Reference, StoredKind};
 
 use crate::bound::BoundLimit;
 use crate::limit::grouped;
@@ -66,6 +66,8 @@ pub enum Refusal {
         /// The list.
         allowed: Vec<String>,
     },
+    /// It refers to something stored that is not its caller's.
+    NotStored(Reference),
     /// A tool off the allowlist.
     Tool {
         /// The tool, as the allowlist would name it.
@@ -121,6 +123,7 @@ impl Refusal {
             | Self::ModelNotFound { .. } => "model",
             Self::NotPriced { .. } => "price",
             Self::Field { .. } => "field",
+            Self::NotStored(_) => "stored",
             Self::Tool { .. } => "tool",
             Self::TooManyLimits => "internal",
         }
@@ -187,6 +190,16 @@ impl Refusal {
             }
             Self::Tool { name, path, allowed } => {
                 plain(NoticeKind::ToolNotAllowed, tool_off(&name, &path, &allowed), Some(&path))
+            }
+            Self::NotStored(Reference { stored, param }) => {
+                // As the provider says it of what it does not have.
+                let (kind, name) = match stored.kind {
+                    StoredKind::Response => {
+                        (NoticeKind::PreviousResponseNotFound, "Previous response")
+                    }
+                    other => (NoticeKind::StoredNotFound, other.name()),
+                };
+                plain(kind, format!("{name} with id '{}' not found.", stored.id), Some(&param))
             }
             Self::TooManyLimits => plain(
                 NoticeKind::Internal,

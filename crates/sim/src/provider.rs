@@ -3,8 +3,8 @@
 //!
 //! Tests, benchmarks and the demo put it where a paid model would be. Everything it does follows
 //! from a [`Script`] and the requests, and everything it has seen stands in its books, so that a
-//! gateway's books can be compared with them. It generates words, not sense, and keeps no state
-//! between requests.
+//! gateway's books can be compared with them. It generates words, not sense, and keeps
+//! between requests only what such providers keep at an account.
 
 mod allowance;
 mod asked;
@@ -12,6 +12,7 @@ mod body;
 mod chat;
 mod completions;
 mod fault;
+mod kept;
 mod ledger;
 mod lists;
 mod marker;

@@ -186,7 +186,8 @@ impl Owners {
             return Ok(());
         };
         drop(closing);
-        let gone = |_| Trouble { op: "close", message: "the thread that writes is gone".to_owned() };
+        let gone =
+            |_| Trouble { op: "close", message: "the thread that writes is gone".to_owned() };
         thread.join().map_err(gone)?
     }
 }

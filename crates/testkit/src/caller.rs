@@ -88,6 +88,12 @@ impl Caller {
         running.expect("the gateway answers").rest().await
     }
 
+    /// Deletes what is at `path`.
+    pub async fn delete(&self, path: &str) -> Answer {
+        let running = self.send(Method::DELETE, path, Bytes::new()).await;
+        running.expect("the gateway answers").rest().await
+    }
+
     /// Posts `body` to `path` and returns with the head of the answer.
     pub async fn open(&self, path: &str, body: &Value) -> Running {
         let running = self.send(Method::POST, path, Bytes::from(body.to_string())).await;

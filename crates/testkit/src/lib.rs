@@ -29,7 +29,7 @@ use tollgate_gateway::upstream::{Account, Timeouts};
 use tollgate_gateway::{Bounds, Gateway, Issued, Issuers, Live, Parts, Shadow, Upstreams, tls};
 use tollgate_policy::Policy;
 use tollgate_sim::{Provider, Script};
-use tollgate_store::{Clock, ClockHand, Memory, Registry};
+use tollgate_store::{Clock, ClockHand, Memory, Owners, Registry};
 use tollgate_units::{Span, Timestamp};
 
 pub use caller::{Answer, Caller, Running, chat, message};
@@ -121,6 +121,10 @@ impl Plot {
             Some(path) => Registry::open(&path.with_extension("registry.db")),
             None => Registry::in_memory(),
         };
+        let owners = match &self.data {
+            Some(path) => Owners::open(&path.with_extension("owners.db"), meters.clock().clone()),
+            None => Owners::in_memory(meters.clock().clone()),
+        };
         let issued = Issued::load(registry.unwrap(), meters.clock().now()).unwrap();
         let accounts: Vec<_> = config
             .upstreams
@@ -152,6 +156,8 @@ impl Plot {
             crew: Crew::start(NonZeroUsize::MIN, NonZeroUsize::new(64).unwrap()).unwrap(),
             meters: meters.clone(),
             issued,
+            owners: owners.unwrap(),
+            tasks: tasks.clone(),
             metrics,
             shadow: self.shadow.as_deref().map(|yaml| shadow(yaml, &provider, meters.clock())),
             loopback: true,

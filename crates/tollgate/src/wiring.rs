@@ -22,7 +22,7 @@ use tollgate_gateway::{
     Bounds, Gateway, Issued, Issuers, Live, Parts, Shadow, Upstreams, Webhook, server, tls,
 };
 use tollgate_policy::Policy;
-use tollgate_store::{Clock, Memory, Registry};
+use tollgate_store::{Clock, Memory, Owners, Registry};
 use tollgate_units::Span;
 
 use crate::Complaint;
@@ -64,6 +64,7 @@ pub(crate) async fn start(config: Config, watched: Option<Watched>) -> Result<Ru
     let metrics = Arc::new(Metrics::new());
     let meters = open(&config.data, &metrics)?;
     let issued = issued(&config.data, meters.clock())?;
+    let owners = owners(&config.data, meters.clock())?;
     let listener = bind("listen", config.listen)?;
     let admin_listener = bind("admin", config.admin)?;
     let (listen, admin) = (address(&listener)?, address(&admin_listener)?);
@@ -82,6 +83,8 @@ pub(crate) async fn start(config: Config, watched: Option<Watched>) -> Result<Ru
         draining: draining.clone(),
         shadow: watched.as_ref().map(|watched| watched.shadow(meters.clock())),
         issued,
+        owners,
+        tasks: tasks.clone(),
         meters,
         metrics,
     });
@@ -135,6 +138,9 @@ impl Running {
             if let Err(trouble) = gateway.issued().close() {
                 tracing::warn!(%trouble, "the registry's log could not be folded away");
             }
+            if let Err(trouble) = gateway.owners().close() {
+                tracing::warn!(%trouble, "the latest owners of what is stored are not written");
+            }
             meters.close()
         })
         .await;
@@ -170,8 +176,19 @@ fn issued(data: &Data, clock: &Clock) -> Result<Issued, Complaint> {
     issued.map_err(|error| format!("data: {error}"))
 }
 
+/// Whose it is, what providers store.
+fn owners(data: &Data, clock: &Clock) -> Result<Owners, Complaint> {
+    let owners = match data {
+        Data::File(path) => Owners::open(&path.with_extension(OWNERS), clock.clone()),
+        Data::Memory => Owners::in_memory(clock.clone()),
+    };
+    owners.map_err(|error| format!("data: {error}"))
+}
+
 /// The registry lies beside the data: `tollgate.registry.db`.
 const REGISTRY: &str = "registry.db";
+/// And so do the owners: `tollgate.owners.db`.
+const OWNERS: &str = "owners.db";
 
 fn bind(which: &str, to: SocketAddr) -> Result<TcpListener, Complaint> {
     let listen = || {

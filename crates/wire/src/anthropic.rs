@@ -48,7 +48,7 @@ pub(crate) fn top(
     value: Value<'_>,
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
-    stored::refuse_field(draft.endpoint, key, value, path)?;
+    stored::field(draft, key, value, path)?;
     match key {
         "model" => draft.model(value, path),
         "stream" => draft.stream(value, path),
@@ -77,7 +77,7 @@ pub(crate) fn is_cached_for_an_hour(root: Value<'_>) -> bool {
 /// A field that decides nothing. One that nobody knows may still name what the account stores.
 fn other(draft: &mut Draft, key: &str, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     if !UNCOUNTED.contains(&key) {
-        stored::refuse_at(key, value, path)?;
+        stored::at(draft, key, value, path)?;
         if !GOVERNED.contains(&key) && hidden::in_field(key, value) {
             tools::field(draft, key, value, path)?;
         }

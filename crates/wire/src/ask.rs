@@ -8,7 +8,7 @@ use tollgate_units::Tokens;
 
 use crate::read::Seams;
 use crate::walk::{Path, Value};
-use crate::{Endpoint, Malformed, Place, Prompt, Protocol};
+use crate::{Endpoint, Malformed, Place, Prompt, Protocol, Reference};
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -49,6 +49,12 @@ pub struct Ask {
     pub safety_identifier: Option<String>,
     /// The conversation that the protocol itself says the request belongs to.
     pub session: Option<String>,
+    /// What it refers to of what providers store at their accounts: each once, at most 64.
+    pub refers: Vec<Reference>,
+    /// Whether the answer is worked on in the background, while nobody listens.
+    pub background: bool,
+    /// Whether the provider may keep the answer, where its protocol lets it.
+    pub stores: bool,
     pub(crate) seams: Seams,
 }
 

@@ -62,6 +62,10 @@ pub enum NoticeKind {
     UpstreamError,
     /// The provider took too long.
     UpstreamTimeout,
+    /// There is no such earlier response to go on from.
+    PreviousResponseNotFound,
+    /// There is no such thing stored.
+    StoredNotFound,
     /// No provider can be asked.
     UpstreamUnavailable,
 }

@@ -88,7 +88,7 @@ pub(crate) fn top(
     value: Value<'_>,
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
-    stored::refuse_field(draft.endpoint, key, value, path)?;
+    stored::field(draft, key, value, path)?;
     match key {
         "model" => draft.model(value, path),
         "stream" => draft.stream(value, path),
@@ -97,6 +97,8 @@ pub(crate) fn top(
         "safety_identifier" => draft.safety_identifier(value, path),
         "service_tier" => draft.tier(value, path),
         "n" | "best_of" => draft.answers(value, path),
+        "background" => draft.background(value, path),
+        "store" => draft.store(value, path),
         _ => special(draft, key, value, path),
     }
 }
@@ -133,7 +135,7 @@ fn special(
 fn other(draft: &mut Draft, key: &str, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     if !UNCOUNTED.contains(&key) {
         if !GOVERNED.contains(&key) {
-            stored::refuse_at(key, value, path)?;
+            stored::at(draft, key, value, path)?;
         }
         draft.unknown(value);
     }

@@ -1,8 +1,8 @@
 //! The reading of bodies: one check for every protocol, then each protocol's own fields.
 //!
 //! A body is checked whole and then its top level is walked once. What the protocols share is here:
-//! the ask in the making, one field at a time, what functions look like, and what is refused
-//! because it refers to something stored.
+//! the ask in the making, one field at a time, what functions look like, and what refers to
+//! something stored.
 
 pub(crate) mod chosen;
 pub(crate) mod draft;

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::anthropic::usage::Counted;
 use crate::calls::{Calls, ToolCalls};
+use crate::stored::{Created, Stored};
 use crate::usage::{Report, of_counts};
 use crate::{Endpoint, Protocol, Usage, sse, text};
 
@@ -37,6 +38,7 @@ pub struct Tally {
     /// What Anthropic has said so far; its last word is `usage`.
     counted: Option<Box<Counted>>,
     calls: Calls,
+    created: Created,
     /// Whole events as they came.
     raw: Vec<u8>,
     /// The text of events that came before those.
@@ -53,6 +55,7 @@ impl Tally {
             endpoint,
             counted: None,
             calls: Calls::new(),
+            created: Created::new(),
             raw: Vec::new(),
             text: String::new(),
         }
@@ -67,6 +70,11 @@ impl Tally {
     /// the stream ended.
     pub fn tool_calls(&self) -> ToolCalls {
         self.calls.made()
+    }
+
+    /// What the provider says it has stored, as far as that was not said in an earlier call.
+    pub fn take_created(&mut self) -> Vec<Stored> {
+        self.created.take()
     }
 
     /// The generated text seen since the last call, and none once usage was seen.
@@ -92,6 +100,7 @@ impl Tally {
         }
         self.named(event.name.unwrap_or_default());
         self.calls.see(self.endpoint, event.name, data);
+        self.created.see(self.endpoint, event.name, data);
         let is_typed = self.endpoint == Endpoint::Responses || self.is_anthropic();
         let unnamed = event.name.is_none() && is_typed;
         let only_usage = (unnamed || reports(data)) && self.read(data);

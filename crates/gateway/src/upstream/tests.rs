@@ -35,7 +35,7 @@ fn upstreams(addr: SocketAddr, timeouts: Timeouts) -> Upstreams {
 }
 
 fn posting<'a>(path: &'a str, headers: HeaderMap, going: &'a Going) -> Post<'a> {
-    Post { path, headers, body: Bytes::from_static(b"{}"), going }
+    Post { method: http::Method::POST, path, headers, body: Bytes::from_static(b"{}"), going }
 }
 
 async fn post(upstreams: &Upstreams) -> Result<Response<Incoming>, SendError> {

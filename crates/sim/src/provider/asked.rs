@@ -70,6 +70,8 @@ impl Endpoint {
 pub struct Asked {
     /// How many answers it wants: `n` (or `best_of`) times the number of prompts.
     pub answers: u64,
+    /// Whether it is to be worked on in the background.
+    pub background: bool,
     /// The body, as it came.
     pub body: Bytes,
     /// The least of the output caps in it.
@@ -84,6 +86,8 @@ pub struct Asked {
     pub model: String,
     /// The how-manieth request this is, from zero.
     pub number: u64,
+    /// Whether the answer may be kept.
+    pub stores: bool,
     /// Whether the answer is to be streamed.
     pub stream: bool,
     /// The names of the functions that may be called: none where the request chooses so.
@@ -130,6 +134,8 @@ impl Asked {
         }
         Ok(Self {
             answers: fields.answers(),
+            background: fields.background.unwrap_or(false),
+            stores: fields.store.unwrap_or(true),
             cap: cap.or((endpoint == Endpoint::Completions).then_some(COMPLETION_CAP)),
             endpoint,
             headers,
@@ -151,6 +157,7 @@ const COMPLETION_CAP: Tokens = Tokens::new(16);
 
 #[derive(Deserialize)]
 struct Fields {
+    background: Option<bool>,
     best_of: Option<u64>,
     encoding_format: Option<String>,
     functions: Option<Vec<Function>>,
@@ -162,6 +169,7 @@ struct Fields {
     model: Option<String>,
     n: Option<u64>,
     prompt: Option<Value>,
+    store: Option<bool>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
     function_call: Option<Value>,

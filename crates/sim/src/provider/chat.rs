@@ -24,13 +24,16 @@ pub(super) fn whole(turn: &Turn) -> Value {
 }
 
 fn choice(turn: &Turn, index: u64) -> Value {
-    let message = if turn.tools.is_empty() {
+    let mut message = if turn.tools.is_empty() {
         let content = text_of(Tokens::new(turn.visible()));
         json!({"role": "assistant", "content": content, "refusal": null, "annotations": []})
     } else {
         let calls: Vec<Value> = turn.tools.iter().zip(0..).map(|(n, at)| call(n, at)).collect();
         json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": calls})
     };
+    if turn.stores {
+        message["audio"] = json!({"id": turn.made("audio"), "data": "", "transcript": ""});
+    }
     let finish = turn.finish.word();
     json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish})
 }
@@ -54,13 +57,18 @@ pub(super) fn events(turn: &Turn) -> Events {
     };
     let body: Events =
         if turn.tools.is_empty() { said(turn, &frame) } else { called(turn, &frame) };
+    let sound = {
+        let frame = frame.clone();
+        let delta = json!({"audio": {"id": turn.made("audio")}}).to_string();
+        turn.stores.then(move || frame.event(0, &delta, None, 0))
+    };
     let closing = {
         let frame = frame.clone();
         (0..answers).map(move |index| frame.event(index, "{}", Some(finish), 0))
     };
     let usage = turn.usage_in_stream.then(|| frame.usage(turn));
     let done = Event::new("data: [DONE]\n\n".into());
-    Box::new(opening.chain(body).chain(closing).chain(usage).chain([done]))
+    Box::new(opening.chain(body).chain(sound).chain(closing).chain(usage).chain([done]))
 }
 
 /// Every visible token is an event for each answer; the invisible ones flow with the first.

@@ -16,6 +16,10 @@ pub(super) fn whole(turn: &Turn) -> Value {
     } else {
         turn.tools.iter().zip(0_u64..).map(|(name, at)| call(name, at, arguments())).collect()
     };
+    if let (true, Some(content)) = (turn.stores, body["content"].as_array_mut()) {
+        content.push(ran(turn));
+        body["container"] = json!({"id": turn.made("container"), "expires_at": "2026-12-01"});
+    }
     body["stop_reason"] = stop_reason(turn).into();
     if turn.usage {
         body["usage"] = usage(turn, turn.output());
@@ -36,17 +40,24 @@ pub(super) fn events(turn: &Turn) -> Events {
     let opening =
         [(json!({"type": "message_start", "message": opened}), 0), (json!({"type": "ping"}), 0)];
     let body = if turn.tools.is_empty() { said(turn) } else { called(turn) };
-    let delta = json!({"stop_reason": stop_reason(turn), "stop_sequence": null});
+    let made = turn.stores.then(|| (started(9, &ran(turn)), 0));
+    let made = made.into_iter().chain(turn.stores.then(|| (stopped(9), 0)));
+    let mut delta = json!({"stop_reason": stop_reason(turn), "stop_sequence": null});
+    if turn.stores {
+        delta["container"] = json!({"id": turn.made("container")});
+    }
     let mut last = json!({"type": "message_delta", "delta": delta});
     if turn.usage {
         last["usage"] = json!({"output_tokens": turn.output()});
     }
     let closing = [(last, 0), (json!({"type": "message_stop"}), 0)];
     let tells_usage = turn.usage;
-    Box::new(opening.into_iter().chain(body).chain(closing).map(move |(event, tokens)| {
-        let is_last = event["type"] == "message_delta";
-        Event { tells_usage: is_last && tells_usage, tokens, ..written(&event) }
-    }))
+    Box::new(opening.into_iter().chain(body).chain(made).chain(closing).map(
+        move |(event, tokens)| {
+            let is_last = event["type"] == "message_delta";
+            Event { tells_usage: is_last && tells_usage, tokens, ..written(&event) }
+        },
+    ))
 }
 
 pub(super) fn error_event() -> Event {
@@ -107,6 +118,14 @@ fn arguments() -> Value {
 fn thoughts(turn: &Turn) -> Vec<Value> {
     let thought = json!({"type": "thinking", "thinking": "", "signature": "c2lt"});
     if turn.reasoning > 0 { vec![thought] } else { Vec::new() }
+}
+
+/// Code that was run in a container, and has written a file.
+fn ran(turn: &Turn) -> Value {
+    let output = json!({"type": "bash_code_execution_output", "file_id": turn.made("file")});
+    json!({"type": "bash_code_execution_tool_result", "tool_use_id": "srvtoolu_sim",
+           "content": {"type": "bash_code_execution_result", "stdout": "", "stderr": "",
+                       "return_code": 0, "content": [output]}})
 }
 
 fn message(turn: &Turn) -> Value {

@@ -8,7 +8,9 @@ use crate::words::{text_of, word};
 
 pub(super) fn whole(turn: &Turn) -> Value {
     let mut body = response(turn, status(turn));
-    body["output"] = items(turn, "completed").into();
+    let mut output = items(turn, "completed");
+    output.extend(ran(turn));
+    body["output"] = output.into();
     if turn.finish == Finish::Length {
         body["incomplete_details"] = json!({"reason": "max_output_tokens"});
     }
@@ -26,7 +28,8 @@ pub(super) fn events(turn: &Turn) -> Events {
     let last = json!({"type": format!("response.{}", status(turn)), "response": whole(turn)});
     let opening = opening.into_iter().map(|event| (event, 0));
     let body = if turn.tools.is_empty() { said(turn) } else { called(turn) };
-    let all = opening.chain(body).chain([(last, 0)]).zip(0_u64..);
+    let made = ran(turn).map(|item| (added("response.output_item.done", 1, item), 0));
+    let all = opening.chain(body).chain(made).chain([(last, 0)]).zip(0_u64..);
     let tells_usage = turn.usage;
     Box::new(all.map(move |((mut event, tokens), at)| {
         event["sequence_number"] = at.into();
@@ -111,7 +114,11 @@ fn arguments(what: &str, field: &str, at: u64, id: &Value) -> Value {
 fn items(turn: &Turn, status: &str) -> Vec<Value> {
     if turn.tools.is_empty() {
         let text = text_of(Tokens::new(turn.visible()));
-        let content = json!([{"type": "output_text", "text": text, "annotations": []}]);
+        let citation = json!({"type": "container_file_citation", "filename": "a.csv",
+            "container_id": turn.made("cntr"), "file_id": turn.made("cfile"),
+            "start_index": 0, "end_index": 0});
+        let annotations = if turn.stores { vec![citation] } else { Vec::new() };
+        let content = json!([{"type": "output_text", "text": text, "annotations": annotations}]);
         return vec![json!({"id": message_id(turn), "type": "message", "status": status,
                            "role": "assistant", "content": content})];
     }
@@ -122,8 +129,18 @@ fn items(turn: &Turn, status: &str) -> Vec<Value> {
     calls.collect()
 }
 
+/// Code that was run in a container of its own.
+fn ran(turn: &Turn) -> Option<Value> {
+    turn.stores.then(|| {
+        json!({"id": turn.made("ci"), "type": "code_interpreter_call", "status": "completed",
+               "code": "1 + 1", "container_id": turn.made("cntr"), "outputs": []})
+    })
+}
+
 fn response(turn: &Turn, status: &str) -> Value {
+    let conversation = turn.stores.then(|| json!({"id": turn.made("conv")}));
     json!({
+        "conversation": conversation,
         "id": format!("resp_sim{:06}", turn.number),
         "object": "response",
         "created_at": CREATED,

@@ -33,10 +33,17 @@ pub struct Act {
     pub prompt_tokens: Option<Tokens>,
     /// How many of its tokens are invisible.
     pub reasoning_tokens: Tokens,
+    /// Whether it makes everything that a provider may store: a conversation, a container, files,
+    /// and sound.
+    pub stores: bool,
     /// How many tokens it would generate for each answer, were there no cap.
     pub tokens: Tokens,
     /// How many tools it calls instead of answering in words, where the request has any.
     pub tool_calls: u64,
+    /// Whether work in the background fails, without saying what was used.
+    pub work_fails: bool,
+    /// How often work in the background is found unfinished.
+    pub work_looks: u64,
     /// How much of the prompt it says was written to its cache for some minutes.
     pub written_tokens: Tokens,
     /// How much of it for an hour.
@@ -55,8 +62,11 @@ impl Default for Act {
             packet: None,
             prompt_tokens: None,
             reasoning_tokens: Tokens::ZERO,
+            stores: false,
             tokens: Tokens::new(20),
             tool_calls: 0,
+            work_fails: false,
+            work_looks: 1,
             written_tokens: Tokens::ZERO,
             written_hour_tokens: Tokens::ZERO,
         }

@@ -22,6 +22,7 @@ use super::allowance::{Left, TooMuch, go_duration};
 use super::asked::{Asked, Endpoint, NotUnderstood};
 use super::body::{Answer, Broken, Paced, Pause};
 use super::fault::{Fault, INVALID, ORGANISATION, Rebuff, error, rate_limited};
+use super::kept::Kept;
 use super::ledger::{Arrival, End, Entry, Ledger};
 use super::lists;
 use super::pace::{Pace, whole};
@@ -32,6 +33,7 @@ use super::turn::Turn;
 /// What all connections share.
 pub(super) struct House {
     left: Option<Mutex<Left>>,
+    kept: Kept,
     pub(super) ledger: Arc<Ledger>,
     /// How often everything that waited was released.
     pub(super) releases: watch::Sender<u64>,
@@ -42,7 +44,7 @@ impl House {
     pub(super) fn new(mut script: Script) -> Self {
         let ledger = Arc::new(Ledger::new(script.remembers, script.on_end.take()));
         let left = script.allowance.map(|allowance| Mutex::new(Left::of(allowance)));
-        Self { left, ledger, releases: watch::Sender::new(0), script }
+        Self { left, kept: Kept::default(), ledger, releases: watch::Sender::new(0), script }
     }
 
     pub(super) fn release(&self) {
@@ -121,6 +123,10 @@ async fn answer(house: &House, resets: &Arc<AtomicBool>, request: Request<Incomi
 /// What is not a request to a model: the list of models, the books, other paths.
 fn aside(house: &House, request: &Request<Incoming>) -> Option<Response<Answer>> {
     let path = request.uri().path();
+    let kept = house.kept.serve(request.method(), path, request.headers());
+    if let Some((status, body)) = kept {
+        return Some(fixed(status, body.to_string()));
+    }
     let body = match (request.method(), path) {
         (&Method::GET, "/v1/models") => lists::models(),
         (&Method::GET, "/_sim/counters") => house.ledger.counters().to_json(),
@@ -168,6 +174,10 @@ async fn act(house: &House, resets: &Arc<AtomicBool>, arrival: Arrival, asked: &
     let mut entry = Entry::open(arrival, asked, &act, prompt, price);
     let turn = Turn::new(asked, &act, prompt);
     let mut headers = account_headers(asked);
+    if let Some((status, body)) = house.kept.missing(asked) {
+        entry.ends(End::Refused(status.as_u16()));
+        return Ok(fixed(status, body));
+    }
     if let Err(refused) = take(house, &turn, &mut headers) {
         entry.ends(End::Refused(429));
         return Ok(too_much(headers, &turn, &refused));
@@ -192,6 +202,7 @@ async fn act(house: &House, resets: &Arc<AtomicBool>, arrival: Arrival, asked: &
         }
         _ => {}
     }
+    house.kept.keep(asked, &act, &turn);
     let steps: Box<dyn Iterator<Item = _> + Send> = if let Some(events) = events {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         Box::new(Pace::streamed(events, &turn, &act))

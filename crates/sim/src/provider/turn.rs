@@ -10,6 +10,7 @@ use tollgate_units::Tokens;
 
 use super::asked::{Asked, Endpoint};
 use super::fault::Fault;
+use super::kept::begun;
 use super::script::Act;
 use super::{chat, completions, lists, messages, responses};
 
@@ -17,6 +18,8 @@ use super::{chat, completions, lists, messages, responses};
 #[derive(Clone, Debug)]
 pub(super) struct Turn {
     pub(super) answers: u64,
+    /// Whether only its beginning is told.
+    pub(super) background: bool,
     pub(super) cached: u64,
     /// Tokens of each answer, visible or not.
     pub(super) each: u64,
@@ -28,6 +31,8 @@ pub(super) struct Turn {
     pub(super) prompt: u64,
     /// How many tokens of each answer nobody sees.
     pub(super) reasoning: u64,
+    /// Whether it makes everything that may be stored.
+    pub(super) stores: bool,
     /// Names of the functions called instead of words.
     pub(super) tools: Vec<String>,
     pub(super) usage: bool,
@@ -100,6 +105,7 @@ impl Turn {
         let written = act.written_tokens.plus(hour).min(prompt.less(cached));
         Self {
             answers: asked.answers,
+            background: asked.background && asked.endpoint == Endpoint::Responses,
             cached: cached.get(),
             each,
             endpoint: asked.endpoint,
@@ -109,6 +115,7 @@ impl Turn {
             number: asked.number,
             prompt: prompt.get(),
             reasoning: act.reasoning_tokens.get().min(each),
+            stores: act.stores,
             tools: tools.collect(),
             usage: act.fault != Some(Fault::NoUsage),
             usage_in_stream: asked.usage_asked && act.fault != Some(Fault::NoUsage),
@@ -130,7 +137,14 @@ impl Turn {
 
     /// The whole answer.
     pub(super) fn whole(&self) -> Bytes {
-        let body = match self.endpoint {
+        let whole = self.whole_in_json();
+        let body = if self.background { begun(&whole, "queued") } else { whole };
+        Bytes::from(body.to_string())
+    }
+
+    /// The whole answer, however it is told.
+    pub(super) fn whole_in_json(&self) -> Value {
+        match self.endpoint {
             Endpoint::ChatCompletions => chat::whole(self),
             Endpoint::Completions => completions::whole(self),
             Endpoint::CountTokens => messages::count(self),
@@ -138,8 +152,12 @@ impl Turn {
             Endpoint::Messages => messages::whole(self),
             Endpoint::Moderations => lists::moderations(self),
             Endpoint::Responses => responses::whole(self),
-        };
-        Bytes::from(body.to_string())
+        }
+    }
+
+    /// The id of something that it makes.
+    pub(super) fn made(&self, kind: &str) -> String {
+        format!("{kind}_sim{:06}", self.number)
     }
 
     /// The answer as events, where the endpoint has them.

@@ -8,7 +8,7 @@ use super::is_text;
 use crate::read::field::{self, items, members};
 use crate::read::{Draft, hidden, stored};
 use crate::walk::{Kind, Path, Value};
-use crate::{Detail, Image, Malformed, image};
+use crate::{Detail, Image, Malformed, StoredKind, image};
 
 /// `system`: a string, or blocks.
 pub(super) fn system(
@@ -84,7 +84,7 @@ fn block(draft: &mut Draft, value: Value<'_>, path: &Path<'_>, depth: u8) -> Res
     })?;
     let kind = field::name(kind, (value, path), "type")?;
     if !KINDS.contains(&&*kind) || depth > DEPTH_MAX {
-        stored::refuse_within(value, path)?;
+        stored::within(draft, value, path)?;
         hidden::within(draft, value, path)?;
         draft.prompt.unseen = true;
     }
@@ -101,7 +101,7 @@ fn block(draft: &mut Draft, value: Value<'_>, path: &Path<'_>, depth: u8) -> Res
             }
             "content" => content(draft, value, path, depth.saturating_add(1))?,
             "data" | "encrypted_content" | "encrypted_stdout" => draft.file(value),
-            "file_id" => stored::refuse_id(value, path)?,
+            "file_id" => stored::refer(draft, StoredKind::File, value, path)?,
             "source" => source(draft, (&kind, depth), value, path)?,
             _ => draft.unknown(value),
         }
@@ -125,7 +125,7 @@ fn source(
             "type" => form = Some(value),
             "data" => data = field::string(value, path)?.map(|_| value),
             "content" => content(draft, value, path, depth.saturating_add(1))?,
-            "file_id" => stored::refuse_id(value, path)?,
+            "file_id" => stored::refer(draft, StoredKind::File, value, path)?,
             "media_type" | "url" => {}
             _ => draft.unknown(value),
         }

@@ -30,7 +30,10 @@ fn status_and_type(kind: NoticeKind) -> (StatusCode, &'static str) {
         | NoticeKind::ModelNotAllowed
         | NoticeKind::NotPriced
         | NoticeKind::ToolNotAllowed => (Status::FORBIDDEN, "permission_error"),
-        NoticeKind::ModelNotFound | NoticeKind::NotFound => (Status::NOT_FOUND, "not_found_error"),
+        NoticeKind::ModelNotFound
+        | NoticeKind::NotFound
+        | NoticeKind::PreviousResponseNotFound
+        | NoticeKind::StoredNotFound => (Status::NOT_FOUND, "not_found_error"),
         NoticeKind::Overloaded | NoticeKind::UpstreamUnavailable => {
             let overloaded = Status::from_u16(529).unwrap_or(Status::SERVICE_UNAVAILABLE);
             (overloaded, "overloaded_error")
@@ -90,6 +93,8 @@ mod tests {
             (NoticeKind::ModelNotAllowed, 403, "permission_error"),
             (NoticeKind::ModelNotFound, 404, "not_found_error"),
             (NoticeKind::NotFound, 404, "not_found_error"),
+            (NoticeKind::PreviousResponseNotFound, 404, "not_found_error"),
+            (NoticeKind::StoredNotFound, 404, "not_found_error"),
             (NoticeKind::NotPriced, 403, "permission_error"),
             (NoticeKind::Overloaded, 529, "overloaded_error"),
             (NoticeKind::TooLarge, 413, "request_too_large"),

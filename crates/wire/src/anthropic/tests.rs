@@ -222,22 +222,56 @@ fn what_could_be_read_in_two_ways_is_refused_with_its_place() {
 }
 
 #[test]
-fn what_the_account_stores_is_refused() {
-    let file = r#"{"type":"file","file_id":"file_1"}"#;
-    for body in [
-        body(r#""container":"container_1""#),
-        body(r#""container":{"skills":[{"type":"custom","skill_id":"s"}]}"#),
-        body(r#""fallbacks":[{"model":"x"}]"#),
-        body(r#""max_output_tokens":5"#),
-        said(&format!(r#"{{"type":"image","source":{file}}}"#)),
-        said(&format!(r#"{{"type":"document","source":{file}}}"#)),
-        said(r#"{"type":"container_upload","file_id":"file_1"}"#),
-        said(
-            r#"{"type":"code_execution_tool_result","content":{"type":"r","content":[{"file_id":"f"}]}}"#,
+fn every_field_that_can_refer_to_something_stored_is_noted() {
+    use crate::StoredKind as Kind;
+    let file = r#"{"type":"file","file_id":"i"}"#;
+    let result = r#"{"type":"r","content":[{"type":"o","file_id":"i"}]}"#;
+    let content = "messages[0].content[0]";
+    for (body, param, kind) in [
+        (body(r#""container":"i""#), "container".to_owned(), Kind::Container),
+        (body(r#""container":{"id":"i"}"#), "container.id".to_owned(), Kind::Container),
+        (
+            body(r#""container":{"skills":[{"type":"custom","skill_id":"i"}]}"#),
+            "container.skill_id".to_owned(),
+            Kind::Skill,
+        ),
+        (
+            said(&format!(r#"{{"type":"image","source":{file}}}"#)),
+            format!("{content}.source.file_id"),
+            Kind::File,
+        ),
+        (
+            said(&format!(r#"{{"type":"document","source":{file}}}"#)),
+            format!("{content}.source.file_id"),
+            Kind::File,
+        ),
+        (
+            said(r#"{"type":"container_upload","file_id":"i"}"#),
+            format!("{content}.file_id"),
+            Kind::File,
+        ),
+        (
+            said(&format!(r#"{{"type":"code_execution_tool_result","content":{result}}}"#)),
+            format!("{content}.file_id"),
+            Kind::File,
         ),
     ] {
-        assert_eq!(refused(&body).kind, MalformedKind::Unsupported, "{body}");
+        let ask = asked(&body);
+        let noted: Vec<_> = ask
+            .refers
+            .iter()
+            .map(|one| (one.stored.kind, one.stored.id.as_str(), one.param.as_str()))
+            .collect();
+        assert_eq!(noted, [(kind, "i", param.as_str())], "{body}");
     }
     // The caller's own arguments may be called anything.
-    asked(&said(r#"{"type":"tool_use","id":"t","name":"open","input":{"file_id":"mine"}}"#));
+    let own = r#"{"type":"tool_use","id":"t","name":"open","input":{"file_id":"mine"}}"#;
+    assert!(asked(&said(own)).refers.is_empty());
+}
+
+#[test]
+fn other_models_and_foreign_caps_are_refused() {
+    for more in [r#""fallbacks":[{"model":"x"}]"#, r#""max_output_tokens":5"#] {
+        assert_eq!(refused(&body(more)).kind, MalformedKind::Unsupported, "{more}");
+    }
 }

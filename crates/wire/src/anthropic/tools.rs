@@ -114,7 +114,7 @@ fn tool(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
             ("custom", Some(name.into_owned()))
         }
         kind => {
-            stored::refuse_within(value, path)?;
+            stored::within(draft, value, path)?;
             draft.unknown(value);
             let is_server = kind == "mcp_toolset";
             let kind = if is_server { "mcp" } else { kind };

@@ -4,7 +4,7 @@ use super::image_part;
 use crate::read::field::{self, items, members};
 use crate::read::{Draft, hidden, stored};
 use crate::walk::{Kind, Path, Value};
-use crate::{Extra, Malformed};
+use crate::{Extra, Malformed, StoredKind};
 
 /// `messages`
 pub(super) fn messages(
@@ -111,7 +111,7 @@ fn other_part(
     if PART.contains(&kind) {
         return Err(Malformed::missing(value, path, kind, "the content of this part"));
     }
-    stored::refuse_within(value, path)?;
+    stored::within(draft, value, path)?;
     hidden::within(draft, value, path)?;
     draft.prompt.unseen = true;
     draft.unknown(value);
@@ -122,7 +122,7 @@ fn file(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
     draft.prompt.unseen = true;
     let known = (&["file_data", "file_id", "filename"][..], "a file: an object");
     members(value, path, known, |key, value, path| match key {
-        "file_id" => stored::refuse_id(value, path),
+        "file_id" => stored::refer(draft, StoredKind::File, value, path),
         "filename" => draft.counted(value, path),
         "file_data" => {
             draft.file(value);
@@ -136,7 +136,7 @@ fn file(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
 fn audio(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     members(value, path, (&["id"], "an object"), |key, value, path| {
         if key == "id" {
-            return stored::refuse_id(value, path);
+            return stored::refer(draft, StoredKind::Audio, value, path);
         }
         draft.unknown(value);
         Ok(())

@@ -40,6 +40,10 @@ const fn status_and_code(kind: NoticeKind) -> (StatusCode, &'static str) {
         NoticeKind::ModelNotFound | NoticeKind::NotFound => (Status::NOT_FOUND, "model_not_found"),
         NoticeKind::NotPriced => (Status::FORBIDDEN, "model_not_priced"),
         NoticeKind::Overloaded => (Status::SERVICE_UNAVAILABLE, "overloaded"),
+        NoticeKind::PreviousResponseNotFound => {
+            (Status::BAD_REQUEST, "previous_response_not_found")
+        }
+        NoticeKind::StoredNotFound => (Status::NOT_FOUND, "not_found"),
         NoticeKind::TooLarge => (Status::PAYLOAD_TOO_LARGE, "request_too_large"),
         NoticeKind::FieldNotAllowed => (Status::FORBIDDEN, "field_not_allowed"),
         NoticeKind::ToolNotAllowed => (Status::FORBIDDEN, "tool_not_allowed"),

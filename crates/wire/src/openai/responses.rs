@@ -1,11 +1,11 @@
-//! Responses: input items. Whatever refers to something stored at the account is refused.
+//! Responses: input items. Whatever refers to something stored at the account is noted.
 
 use super::image_part;
 use super::tools::{self, Form};
 use crate::read::field::{self, items, members};
 use crate::read::{Draft, hidden, stored};
 use crate::walk::{Kind, Path, Value};
-use crate::{Detail, Extra, Malformed, Tool, ToolList};
+use crate::{Detail, Extra, Malformed, StoredKind, Tool, ToolList};
 
 /// `instructions`
 pub(super) fn instructions(
@@ -47,7 +47,7 @@ fn item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
     draft.prompt.messages = draft.prompt.messages.saturating_add(1);
     match (kind.as_deref(), role, id) {
         (Some("item_reference"), ..) | (None, None, Some(_)) => {
-            stored::refuse_id(id.unwrap_or(value), &path.key("id"))
+            stored::refer(draft, StoredKind::Item, id.unwrap_or(value), &path.key("id"))
         }
         (None | Some("message"), Some(_), _) => message(draft, value, path),
         (None | Some("message"), None, _) => {
@@ -108,7 +108,7 @@ fn other_item(
             if encrypted.is_none_or(|content| content.is_null() || content.text().is_empty())
                 && let Some(id) = value.member("id")
             {
-                stored::refuse_id(id, &path.key("id"))?;
+                stored::refer(draft, StoredKind::Item, id, &path.key("id"))?;
             }
             draft.prompt.unseen = true;
             known_item(draft, value, path)
@@ -121,9 +121,9 @@ fn other_item(
             None => Ok(()),
         },
         _ => {
-            stored::refuse_within(value, path)?;
+            stored::within(draft, value, path)?;
             if let Some(id) = value.member("id").filter(|_| is_reference(kind, value)) {
-                stored::refuse_id(id, &path.key("id"))?;
+                stored::refer(draft, StoredKind::Item, id, &path.key("id"))?;
             }
             if kind == "mcp_approval_response" {
                 // It lets a server do something, whichever it was.
@@ -207,7 +207,8 @@ fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
     members(value, path, (PART, "a part: an object with a `type`"), |key, value, path| {
         match key {
             "type" => kind = Some(value),
-            "file_id" | "container_id" => stored::refuse_id(value, path)?,
+            "file_id" => stored::refer(draft, StoredKind::File, value, path)?,
+            "container_id" => stored::refer(draft, StoredKind::Container, value, path)?,
             "text" | "refusal" | "filename" => draft.counted(value, path)?,
             "image_url" => url = field::string(value, path)?.map(|_| value),
             "detail" => detail = image_part::detail_of(value, path)?,
@@ -232,7 +233,7 @@ fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
         }
         _ => {
             draft.prompt.unseen = true;
-            stored::refuse_within(value, path)
+            stored::within(draft, value, path)
         }
     }
 }

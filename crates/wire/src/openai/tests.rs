@@ -45,6 +45,7 @@ fn item(item: &str) -> String {
     format!(r#"{{"model":"m","input":[{item}]}}"#)
 }
 
+mod references;
 mod refusals;
 mod shapes;
 

@@ -65,7 +65,7 @@ fn hosted_field(
     value: Value<'_>,
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
-    stored::refuse_within(value, path)?;
+    stored::within(draft, value, path)?;
     draft.add_tool(Tool::new(ToolList::Field, kind, value, path), value, path)?;
     hosted(draft, kind, value);
     Ok(())
@@ -207,7 +207,7 @@ fn tool(
             return namespace(draft, &fields, path);
         }
         (hosted_kind, _) => {
-            stored::refuse_within(value, path)?;
+            stored::within(draft, value, path)?;
             let name = fields.name.or(fields.label).filter(|name| name.kind() == Kind::String);
             let name = name.map(|name| name.text().into_owned());
             let tool = Tool::new(list, kind, value, path).named(name);

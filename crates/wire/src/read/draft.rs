@@ -6,7 +6,8 @@ use super::field::{self, members};
 use super::{Seams, StreamOptions, Thinking};
 use crate::walk::{Kind, Path, Value};
 use crate::{
-    Ask, Cap, CapField, Endpoint, Extra, Malformed, Place, Prompt, Protocol, Tool, anthropic,
+    Ask, Cap, CapField, Endpoint, Extra, Malformed, Place, Prompt, Protocol, Reference, StoredKind,
+    Tool, anthropic,
 };
 
 /// What is known of a request so far.
@@ -30,6 +31,10 @@ pub(crate) struct Draft {
     fields: Vec<String>,
     pub(crate) prompt: Prompt,
     extras: Vec<Extra>,
+    refers: Vec<Reference>,
+    /// Where the body says that it wants work in the background.
+    background: Option<Place>,
+    stores: bool,
 }
 
 impl Draft {
@@ -53,6 +58,9 @@ impl Draft {
             fields: Vec::new(),
             prompt: Prompt::default(),
             extras: Vec::new(),
+            refers: Vec::new(),
+            background: None,
+            stores: true,
         }
     }
 
@@ -73,6 +81,9 @@ impl Draft {
             let expected = "how many tokens the answer may have";
             return Err(Malformed::missing(root, &Path::ROOT, "max_tokens", expected));
         }
+        if let (Some(value), false) = (self.background, self.stores) {
+            return Err(unfindable(root, value));
+        }
         Ok(Ask {
             endpoint: self.endpoint,
             model,
@@ -91,6 +102,9 @@ impl Draft {
             user: self.user,
             safety_identifier: self.safety_identifier,
             session: self.session,
+            refers: self.refers,
+            background: self.background.is_some(),
+            stores: self.stores,
             seams: self.seams,
         })
     }
@@ -176,6 +190,45 @@ impl Draft {
         path: &Path<'_>,
     ) -> Result<(), Malformed> {
         self.safety_identifier = field::string(value, path)?.map(std::borrow::Cow::into_owned);
+        Ok(())
+    }
+
+    /// `background`
+    pub(crate) fn background(
+        &mut self,
+        value: Value<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Malformed> {
+        self.background = field::flag(value, path)?.then(|| value.place());
+        Ok(())
+    }
+
+    /// `store`, where answers are kept unless it says otherwise.
+    pub(crate) fn store(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+        if self.endpoint == Endpoint::Responses && !value.is_null() {
+            self.stores = field::flag(value, path)?;
+        }
+        Ok(())
+    }
+
+    /// Notes a reference to something stored. A conversation is what its requests belong to.
+    pub(crate) fn add_reference(
+        &mut self,
+        reference: Reference,
+        value: Value<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Malformed> {
+        if self.refers.iter().any(|known| known.stored == reference.stored) {
+            return Ok(());
+        }
+        if self.refers.len() >= REFERENCES_MAX {
+            let expected = format!("at most {REFERENCES_MAX} ids of stored things in a request");
+            return Err(Malformed::wrong(value, path, &expected));
+        }
+        if reference.stored.kind == StoredKind::Conversation {
+            self.session = Some(reference.stored.id.clone());
+        }
+        self.refers.push(reference);
         Ok(())
     }
 
@@ -333,9 +386,19 @@ impl Draft {
     }
 }
 
+/// What nobody keeps cannot be asked for later, and so not metered to its end.
+fn unfindable(root: Value<'_>, background: Place) -> Malformed {
+    let why = "with `store: false` nobody could ask how it ended; leave one of the two out";
+    let mut refused = Malformed::unsupported(root, &Path::ROOT.key("background"), why);
+    refused.offset = Some(background.start);
+    refused
+}
+
 const EXTRAS_MAX: usize = 8;
 /// No protocol has a fifth as many.
 const FIELDS_MAX: usize = 256;
+/// Each is looked up. Long conversations with many files have some dozens.
+const REFERENCES_MAX: usize = 64;
 /// OpenAI takes 128; agents with many servers and providers with larger models take more.
 const TOOLS_MAX: usize = 1024;
 

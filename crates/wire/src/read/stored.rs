@@ -1,38 +1,39 @@
-//! What refers to state stored at the provider's account, and is refused.
+//! What a request refers to at the provider's account, and what is refused.
 //!
-//! Every tenant of the gateway shares that account, so an id that one of them knows would open what
-//! another stored there; and what it brings into the prompt is not in the body to be counted. The
-//! same goes for work in the background, whose usage nobody would see, for lists of other models to
-//! fall back to, which nobody would have allowed or priced, and for foreign names of the output
-//! cap, which a compatible server may prefer to the one that was lowered.
+//! Ids of stored things are noted, to be looked up later: whoever is not their owner is told that
+//! they do not exist. Refused are lists of other models to fall back to, which nobody would have
+//! allowed or priced, and foreign names of the output cap, which a compatible server may prefer to
+//! the one that was lowered.
 
+use super::Draft;
+use crate::stored::{ID_BYTES_MAX, Reference, Stored, StoredKind};
 use crate::walk::{Kind, Path, Value};
 use crate::{Endpoint, Malformed};
 
-const STORED: &str = "it refers to state stored at the provider's account, which every caller of \
-                      this gateway shares; send the content itself";
-const BACKGROUND: &str = "work in the background reports to nobody; leave it out or say false";
+const BACKGROUND: &str = "only responses are made in the background; leave it out or say false";
 const CAP: &str = "some servers let it override the output cap; say max_tokens";
 const FOREIGN_CAP: &str = "it is the output cap of another endpoint; use this one's own";
 const MODELS: &str = "a request is served by the model it names";
 
-/// Refuses a field of the top level, unless it is `null`.
-pub(crate) fn refuse_field(
-    endpoint: Endpoint,
+/// A field of the top level: notes what it refers to, or refuses it, unless it is `null`.
+pub(crate) fn field(
+    draft: &mut Draft,
     key: &str,
     value: Value<'_>,
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
+    let endpoint = draft.endpoint;
     let why = match key {
-        "agent_id"
-        | "cachedContent"
-        | "cached_content"
-        | "container"
-        | "conversation"
-        | "previous_response_id" => STORED,
-        "prompt" if endpoint == Endpoint::Responses => STORED,
+        "agent_id" => return refer(draft, StoredKind::Agent, value, path),
+        "cachedContent" | "cached_content" => return refer(draft, StoredKind::Cache, value, path),
+        "container" => return container(draft, value, path),
+        "conversation" => return owner(draft, StoredKind::Conversation, value, path),
+        "previous_response_id" => return refer(draft, StoredKind::Response, value, path),
+        "prompt" if endpoint == Endpoint::Responses => {
+            return owner(draft, StoredKind::Prompt, value, path);
+        }
         "background" if value.kind() == Kind::Bool(false) => return Ok(()),
-        "background" => BACKGROUND,
+        "background" if endpoint != Endpoint::Responses => BACKGROUND,
         "fallbacks" | "models" => MODELS,
         "max_new_tokens" | "n_predict" => CAP,
         // The cap of another endpoint: a server may obey it, and nobody would have reserved it.
@@ -41,37 +42,119 @@ pub(crate) fn refuse_field(
         "max_tokens" if endpoint == Endpoint::Responses => FOREIGN_CAP,
         _ => return Ok(()),
     };
-    refuse(value, path, why)
+    if value.is_null() { Ok(()) } else { Err(Malformed::unsupported(value, path, why)) }
 }
 
-/// Refuses an id of something stored, unless it is `null`.
-pub(crate) fn refuse_id(value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
-    refuse(value, path, STORED)
-}
-
-/// Refuses a field that is such an id, or has one anywhere in it.
-pub(crate) fn refuse_at(key: &str, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
-    if IDS.contains(&key) && key != "container" {
-        return refuse_id(value, path);
+/// An id, a list of them, or `null`.
+pub(crate) fn refer(
+    draft: &mut Draft,
+    kind: StoredKind,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    match value.kind() {
+        Kind::Null => Ok(()),
+        Kind::Array => value.items().try_for_each(|item| one(draft, kind, item, path)),
+        Kind::Bool(_) | Kind::Number | Kind::Object | Kind::String => one(draft, kind, value, path),
     }
-    refuse_within(value, path)
 }
 
-/// Refuses a value that has such an id anywhere in it.
-pub(crate) fn refuse_within(value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
-    let found = value.find_within(IDS, |name, value| match name {
+/// A field that is such an id, or has some anywhere in it.
+pub(crate) fn at(
+    draft: &mut Draft,
+    key: &str,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    match kind_of(key) {
+        Some(kind) if names_something(key, value) => refer(draft, kind, value, path),
+        _ => within(draft, value, path),
+    }
+}
+
+/// A value that may have such ids anywhere in it.
+pub(crate) fn within(
+    draft: &mut Draft,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    let mut from = value.place().start;
+    while let Some(member) = value.find_from(from, IDS, names_something) {
+        let key = member.key.text();
+        if let Some(kind) = kind_of(&key) {
+            refer(draft, kind, member.value, &path.key(&key))?;
+        }
+        from = member.value.place().end;
+    }
+    Ok(())
+}
+
+/// Something by its id, or by an object that has it.
+fn owner(
+    draft: &mut Draft,
+    kind: StoredKind,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    if value.kind() != Kind::Object {
+        return one(draft, kind, value, path);
+    }
+    match value.member("id") {
+        Some(id) => one(draft, kind, id, &path.key("id")),
+        None => Err(Malformed::missing(value, path, "id", ID)),
+    }
+}
+
+/// A container by its id, or an object that describes one and may have an id, files and skills.
+fn container(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    if value.kind() != Kind::Object {
+        return one(draft, StoredKind::Container, value, path);
+    }
+    if let Some(id) = value.member("id") {
+        one(draft, StoredKind::Container, id, &path.key("id"))?;
+    }
+    within(draft, value, path)
+}
+
+fn one(
+    draft: &mut Draft,
+    kind: StoredKind,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    match value.kind() {
+        Kind::Null => Ok(()),
+        Kind::String if value.place().len() <= ID_BYTES_MAX => {
+            let stored = Stored { kind, id: value.text().into_owned() };
+            draft.prompt.unseen = true;
+            draft.add_reference(Reference { stored, param: path.to_string() }, value, path)
+        }
+        Kind::Array | Kind::Bool(_) | Kind::Number | Kind::Object | Kind::String => {
+            Err(Malformed::wrong(value, path, ID))
+        }
+    }
+}
+
+/// Whether a member is an id and not a description.
+fn names_something(name: &str, value: Value<'_>) -> bool {
+    match name {
         // A code interpreter brings its own container as an object, and somebody's as an id.
         "container" => value.kind() == Kind::String,
         // An object under such a name describes a field, as schemas do, and names nothing.
         _ => !matches!(value.kind(), Kind::Null | Kind::Object),
-    });
-    match found {
-        Some(member) => {
-            let key = member.key.text();
-            Err(Malformed::unsupported(member.value, &path.key(&key), STORED))
-        }
-        None => Ok(()),
     }
+}
+
+fn kind_of(key: &str) -> Option<StoredKind> {
+    Some(match key {
+        "cachedContent" | "cached_content" => StoredKind::Cache,
+        "container" | "container_id" => StoredKind::Container,
+        "file_id" | "file_ids" => StoredKind::File,
+        "skill_id" => StoredKind::Skill,
+        "tunnel_id" => StoredKind::Tunnel,
+        "vector_store_id" | "vector_store_ids" => StoredKind::VectorStore,
+        _ => return None,
+    })
 }
 
 const IDS: &[&str] = &[
@@ -87,6 +170,4 @@ const IDS: &[&str] = &[
     "vector_store_ids",
 ];
 
-fn refuse(value: Value<'_>, path: &Path<'_>, why: &str) -> Result<(), Malformed> {
-    if value.is_null() { Ok(()) } else { Err(Malformed::unsupported(value, path, why)) }
-}
+const ID: &str = "an id: a string of at most 256 bytes";

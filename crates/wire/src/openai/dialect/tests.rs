@@ -49,6 +49,13 @@ const KINDS: &[(NoticeKind, u16, &str, &str)] = &[
     (NoticeKind::ModelNotAllowed, 403, "model_not_allowed", "invalid_request_error"),
     (NoticeKind::ModelNotFound, 404, "model_not_found", "invalid_request_error"),
     (NoticeKind::NotFound, 404, "model_not_found", "invalid_request_error"),
+    (
+        NoticeKind::PreviousResponseNotFound,
+        400,
+        "previous_response_not_found",
+        "invalid_request_error",
+    ),
+    (NoticeKind::StoredNotFound, 404, "not_found", "invalid_request_error"),
     (NoticeKind::NotPriced, 403, "model_not_priced", "invalid_request_error"),
     (NoticeKind::Overloaded, 503, "overloaded", "server_error"),
     (NoticeKind::TooLarge, 413, "request_too_large", "invalid_request_error"),

@@ -1,0 +1,180 @@
+//! What providers store for callers: whose it is, and what its owner asks of it.
+//!
+//! Looking up reads from the disk, so it is done by the crew and not by the threads that serve
+//! everybody; only requests that refer to something pay for it. What cannot be looked up is refused
+//! and not let through. An errand to a stored response goes to the account that holds it, charges
+//! nothing and holds nothing; whoever is not the owner is told what the provider says of what it
+//! does not have.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::{BodyExt, Limited};
+use tollgate_policy::{Caller, Options, Refusal, thing};
+use tollgate_store::{Owners, Trouble};
+use tollgate_units::{Span, Tokens};
+use tollgate_wire::{
+    Endpoint, Errand, Notice, NoticeKind, Protocol, Stored, StoredKind, created_of,
+};
+
+use crate::answer::{Outgoing, render};
+use crate::gate::{Gateway, Live};
+use crate::headers::{forwardable, is_identity, returnable};
+use crate::identify::Inbound;
+use crate::respond::by_provider;
+use crate::scales::Busy;
+use crate::send::{Fault, failed_below, judged};
+use crate::upstream::{Going, Post, SendError};
+
+/// Why it is not known whose something is.
+#[derive(Debug)]
+pub(crate) enum NotOwned {
+    /// There is more to look up than can be, or the disk does not answer.
+    Busy,
+    /// Something is not the caller's.
+    Refused(Refusal),
+}
+
+/// consider ▸ **own** ▸ weigh: the request with the ways that lead to where its caller's own things
+/// are.
+pub(crate) async fn own(gate: &Gateway, options: Options) -> Result<Options, NotOwned> {
+    if options.ask().refers.is_empty() {
+        return Ok(options);
+    }
+    let owners = gate.owners.clone();
+    let look = move || options.where_owned(|thing, owner| owners.owned(thing, owner));
+    let found = gate.scales.aside(look).await.map_err(|Busy| NotOwned::Busy)?;
+    found.map_err(unreadable)?.map_err(NotOwned::Refused)
+}
+
+fn unreadable(trouble: Trouble) -> NotOwned {
+    tracing::error!(%trouble, "owners of what is stored cannot be looked up");
+    NotOwned::Busy
+}
+
+/// Records that what was `made` at the account called `account` is `caller`'s.
+pub(crate) fn record(owners: &Owners, account: &str, caller: &Caller, made: &[Stored]) {
+    for stored in made {
+        weighed(owners, account, caller, (stored, Tokens::ZERO));
+    }
+}
+
+/// The same, of something that comes to so much as part of a prompt.
+pub(crate) fn weighed(
+    owners: &Owners,
+    account: &str,
+    caller: &Caller,
+    (stored, tokens): (&Stored, Tokens),
+) {
+    if let Some(owner) = caller.owner() {
+        owners.record(thing(account, stored), owner, tokens);
+    }
+}
+
+/// Answers an errand to a stored response.
+pub(crate) async fn answer(
+    gate: &Gateway,
+    inbound: &Inbound,
+    caller: &Caller,
+    errand: &Errand,
+) -> Response<Outgoing> {
+    match run(gate, inbound, caller, errand).await {
+        Ok(response) => response.map(Outgoing::Whole),
+        Err(notice) => render(inbound.protocol(), &gate.told(notice)),
+    }
+}
+
+async fn run(
+    gate: &Gateway,
+    inbound: &Inbound,
+    caller: &Caller,
+    errand: &Errand,
+) -> Result<Response<Bytes>, Notice> {
+    let stored = Stored { kind: StoredKind::Response, id: errand.id().to_owned() };
+    let Some((account, name)) = holder(gate, inbound, caller, stored).await? else {
+        let message = format!("Response with id '{}' not found.", errand.id());
+        return Err(inbound.notice(NoticeKind::StoredNotFound, message));
+    };
+    let headers = forwardable(&inbound.parts.headers, |name| caller.reads_header(name));
+    let asked = ask(&inbound.live, (account, &name), headers, errand).await;
+    let mut told = asked.map_err(|fault| fault.notice(inbound))?;
+    if told.status().is_success() {
+        record(&gate.owners, &name, caller, &created_of(Endpoint::Responses, told.body()));
+    } else {
+        by_provider(told.headers_mut());
+    }
+    Ok(told)
+}
+
+/// The account that holds what is the caller's: its place among the upstreams, and its name.
+async fn holder(
+    gate: &Gateway,
+    inbound: &Inbound,
+    caller: &Caller,
+    stored: Stored,
+) -> Result<Option<(usize, Arc<str>)>, Notice> {
+    let Some(owner) = caller.owner() else {
+        return Ok(None);
+    };
+    let (owners, live) = (gate.owners.clone(), inbound.live.clone());
+    let look = move || {
+        let mut held = None;
+        for (at, name) in live.upstreams.speaking(Protocol::OpenAi) {
+            let owned = owners.owned(thing(name, &stored), owner)?;
+            held = held.or(owned.map(|_| (at, Arc::from(name))));
+        }
+        Ok(held)
+    };
+    let found = match gate.scales.aside(look).await {
+        Ok(found) => found.map_err(unreadable),
+        Err(Busy) => Err(NotOwned::Busy),
+    };
+    found.map_err(|_| crate::stopped::busy(inbound))
+}
+
+/// Asks the account, and reads its whole answer, success or refusal of the request itself.
+pub(crate) async fn ask(
+    live: &Live,
+    (account, name): (usize, &str),
+    headers: http::HeaderMap,
+    errand: &Errand,
+) -> Result<Response<Bytes>, Fault> {
+    let (going, path) = (Going::default(), errand.path());
+    let (method, body) = (errand.method(), Bytes::new());
+    let post = Post { method, path: &path, headers, body, going: &going };
+    let sent = live.upstreams.send(account, post).await;
+    let response = sent.map_err(|error| match error {
+        SendError::Connect(cause) | SendError::Reset(cause) => failed_below(name, &cause),
+        SendError::TimedOut => Fault::TimedOut,
+    })?;
+    if !response.status().is_success() {
+        return judged(live, (account, name), response).await;
+    }
+    let (mut head, body) = response.into_parts();
+    if !is_identity(&head.headers) {
+        return Err(Fault::Failed);
+    }
+    let patience = std::time::Duration::from_millis(live.bounds.first_byte.as_millis());
+    let whole = Limited::new(body, ANSWER_BYTES_MAX).collect();
+    let body = match tokio::time::timeout(patience, whole).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(why)) => return Err(failed_below(name, &why)),
+        Err(_) => return Err(Fault::TimedOut),
+    };
+    head.headers = returnable(&head.headers);
+    Ok(Response::from_parts(head, body))
+}
+
+/// A response of the largest models with its pictures is some megabytes.
+const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+impl NotOwned {
+    /// What an explanation says of it.
+    pub(crate) fn message(self) -> String {
+        match self {
+            Self::Busy => "It cannot be looked up now whose it is, what this refers to.".to_owned(),
+            Self::Refused(refusal) => refusal.notice(String::new(), Span::ZERO).message,
+        }
+    }
+}
