@@ -63,11 +63,12 @@ def test_a_prompt_over_the_guardrail_says_both_numbers(gate):
     assert "100" in str(refused.value)
 
 
-def test_state_at_the_provider_is_refused_by_name(gate):
+def test_an_earlier_response_of_nobody_is_not_found_as_at_the_provider(gate):
     with pytest.raises(openai.BadRequestError) as refused:
         create = gate.client().responses.create
         create(model="gpt-4o", input="go on", previous_response_id="resp_1")
-    assert "previous_response_id" in str(refused.value)
+    assert refused.value.code == "previous_response_not_found"
+    assert refused.value.param == "previous_response_id"
 
 
 def test_a_limit_is_a_rate_limit_error_that_says_which_why_and_when(gateway):

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tollgate_limits::SettlementKind;
 use tollgate_policy::{Bound, Ended, Plan};
 use tollgate_units::{NanoUsd, Span, Tokens};
-use tollgate_wire::{Endpoint, Stored, StoredKind, ToolCalls, Usage};
+use tollgate_wire::{Endpoint, Keeping, Stored, StoredKind, ToolCalls, Usage};
 
 use crate::admit::Admitted;
 use crate::gate::{Gateway, Live};
@@ -102,7 +102,7 @@ impl Flight {
 
     /// Whether the provider goes on when nobody listens.
     pub(crate) fn is_background(&self) -> bool {
-        self.admitted.as_ref().is_some_and(|admitted| admitted.plan.ask().background)
+        self.admitted.as_ref().is_some_and(|admitted| admitted.plan.ask().keeping == Keeping::Background)
     }
 
     /// The gateway that it passes.
@@ -121,7 +121,7 @@ impl Flight {
             return;
         };
         let ask = admitted.plan.ask();
-        if !ask.stores {
+        if ask.keeping == Keeping::NotKept {
             // What it names is gone with the answer, the machine that its code ran on apart.
             made.retain(|one| !matches!(one.kind, StoredKind::Item | StoredKind::Response));
         }

@@ -51,10 +51,8 @@ pub struct Ask {
     pub session: Option<String>,
     /// What it refers to of what providers store at their accounts: each once, at most 64.
     pub refers: Vec<Reference>,
-    /// Whether the answer is worked on in the background, while nobody listens.
-    pub background: bool,
-    /// Whether the provider may keep the answer, where its protocol lets it.
-    pub stores: bool,
+    /// What becomes of the answer at the provider.
+    pub keeping: Keeping,
     pub(crate) seams: Seams,
 }
 
@@ -77,6 +75,17 @@ impl Ask {
             }
         }
     }
+}
+
+/// What becomes of an answer at the provider.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Keeping {
+    /// It is kept, and worked on while nobody listens.
+    Background,
+    /// It is kept where its protocol keeps answers.
+    Kept,
+    /// It is not kept: `store: false`.
+    NotKept,
 }
 
 /// An output cap in a body.

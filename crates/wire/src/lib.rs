@@ -39,7 +39,7 @@ mod text;
 mod usage;
 mod walk;
 
-pub use ask::{Ask, Cap, CapField, Extra, Server, Tool, ToolList};
+pub use ask::{Ask, Cap, CapField, Extra, Keeping, Server, Tool, ToolList};
 pub use calls::{ToolCall, ToolCalls, tool_calls_of};
 pub use edit::{CapEdit, Edits, edit};
 pub use endpoint::{Endpoint, Protocol};

@@ -191,12 +191,20 @@ impl Created {
         let inner = |field| event.member(field);
         match name {
             "response.output_item.added" | "response.output_item.done" => {
-                inner("item").into_iter().for_each(|item| self.item(item));
+                if let Some(item) = inner("item") {
+                    self.item(item);
+                }
             }
             "response.output_text.annotation.added" => {
-                inner("annotation").into_iter().for_each(|one| self.annotation(one));
+                if let Some(annotation) = inner("annotation") {
+                    self.annotation(annotation);
+                }
             }
-            _ => inner("response").into_iter().for_each(|response| self.response(response)),
+            _ => {
+                if let Some(response) = inner("response") {
+                    self.response(response);
+                }
+            }
         }
     }
 
@@ -208,13 +216,19 @@ impl Created {
         let event = Value::root(data);
         match named(name, event, ANTHROPIC_EVENTS) {
             Some("message_start") => {
-                event.member("message").into_iter().for_each(|message| self.message(message));
+                if let Some(message) = event.member("message") {
+                    self.message(message);
+                }
             }
             Some("message_delta") => {
-                event.member("delta").into_iter().for_each(|delta| self.message(delta));
+                if let Some(delta) = event.member("delta") {
+                    self.message(delta);
+                }
             }
             Some(_) => {
-                event.member("content_block").into_iter().for_each(|block| self.block(block));
+                if let Some(block) = event.member("content_block") {
+                    self.block(block);
+                }
             }
             None => {}
         }

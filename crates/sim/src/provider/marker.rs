@@ -53,6 +53,7 @@ fn follow(marker: &str, act: &mut Act) {
         "reasoning" => act.reasoning_tokens = Tokens::new(number),
         "tokens" => act.tokens = Tokens::new(number),
         "tool_calls" => act.tool_calls = number.min(TOOL_CALLS_MAX),
+        "work_looks" => act.work_looks = number,
         "written" => act.written_tokens = Tokens::new(number),
         "written_hour" => act.written_hour_tokens = Tokens::new(number),
         _ => {}

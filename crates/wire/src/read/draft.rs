@@ -6,7 +6,7 @@ use super::field::{self, members};
 use super::{Seams, StreamOptions, Thinking};
 use crate::walk::{Kind, Path, Value};
 use crate::{
-    Ask, Cap, CapField, Endpoint, Extra, Malformed, Place, Prompt, Protocol, Reference, StoredKind,
+    Ask, Cap, CapField, Endpoint, Extra, Keeping, Malformed, Place, Prompt, Protocol, Reference, StoredKind,
     Tool, anthropic,
 };
 
@@ -34,7 +34,7 @@ pub(crate) struct Draft {
     refers: Vec<Reference>,
     /// Where the body says that it wants work in the background.
     background: Option<Place>,
-    stores: bool,
+    keeping: Keeping,
 }
 
 impl Draft {
@@ -60,7 +60,7 @@ impl Draft {
             extras: Vec::new(),
             refers: Vec::new(),
             background: None,
-            stores: true,
+            keeping: Keeping::Kept,
         }
     }
 
@@ -81,9 +81,11 @@ impl Draft {
             let expected = "how many tokens the answer may have";
             return Err(Malformed::missing(root, &Path::ROOT, "max_tokens", expected));
         }
-        if let (Some(value), false) = (self.background, self.stores) {
-            return Err(unfindable(root, value));
-        }
+        let keeping = match (self.background, self.keeping) {
+            (Some(value), Keeping::NotKept) => return Err(unfindable(root, value)),
+            (Some(_), Keeping::Background | Keeping::Kept) => Keeping::Background,
+            (None, keeping) => keeping,
+        };
         Ok(Ask {
             endpoint: self.endpoint,
             model,
@@ -103,8 +105,7 @@ impl Draft {
             safety_identifier: self.safety_identifier,
             session: self.session,
             refers: self.refers,
-            background: self.background.is_some(),
-            stores: self.stores,
+            keeping,
             seams: self.seams,
         })
     }
@@ -206,7 +207,8 @@ impl Draft {
     /// `store`, where answers are kept unless it says otherwise.
     pub(crate) fn store(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
         if self.endpoint == Endpoint::Responses && !value.is_null() {
-            self.stores = field::flag(value, path)?;
+            let keeps = field::flag(value, path)?;
+            self.keeping = if keeps { Keeping::Kept } else { Keeping::NotKept };
         }
         Ok(())
     }

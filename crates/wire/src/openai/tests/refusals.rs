@@ -1,6 +1,7 @@
 //! What is refused: where, and as what.
 
 use super::*;
+use crate::Keeping;
 
 fn refused(endpoint: Endpoint, body: &str) -> Malformed {
     match read(endpoint, body.as_bytes()) {
@@ -202,8 +203,10 @@ fn what_nobody_allowed_or_could_meter_is_not_supported() {
     let error = refused(RESPONSES, &body(RESPONSES, r#""background":"no""#));
     assert_eq!(error.param.as_deref(), Some("background"));
     let ask = asked(RESPONSES, &body(RESPONSES, r#""background":true"#));
-    assert!(ask.background && ask.stores);
-    assert!(!asked(RESPONSES, &body(RESPONSES, r#""store":false"#)).stores);
+    assert_eq!(ask.keeping, Keeping::Background);
+    let ask = asked(RESPONSES, &body(RESPONSES, r#""store":false"#));
+    assert_eq!(ask.keeping, Keeping::NotKept);
+    assert_eq!(asked(CHAT, &body(CHAT, r#""store":false"#)).keeping, Keeping::Kept);
 }
 
 #[test]
