@@ -107,7 +107,7 @@ impl Gateway {
             Ok(options) => options,
             Err(not_owned) => {
                 let refusal = Some(not_owned.message());
-                return Some(Explanation { tier, refusal, ..Explanation::default() });
+                return Some(Explanation { refusal, tier, ..Explanation::default() });
             }
         };
         let mut refused: Option<(NoRoom, Timestamp)> = None;

@@ -102,7 +102,9 @@ impl Flight {
 
     /// Whether the provider goes on when nobody listens.
     pub(crate) fn is_background(&self) -> bool {
-        self.admitted.as_ref().is_some_and(|admitted| admitted.plan.ask().keeping == Keeping::Background)
+        self.admitted
+            .as_ref()
+            .is_some_and(|admitted| admitted.plan.ask().keeping == Keeping::Background)
     }
 
     /// The gateway that it passes.

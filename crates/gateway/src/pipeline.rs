@@ -87,7 +87,7 @@ async fn find_room(
     loop {
         let weight = gate.scales.weigh(&options, body).await.map_err(Stopped::busy(known))?;
         if full.is_none() {
-            in_shadow = shadow::watch(gate, &known.caller, options.ask(), weight.counts);
+            in_shadow = shadow::watch(gate, &known.caller, &options, weight.counts);
         }
         let (pricing, moment) = (options.pricing(), moment(&gate.meters, &options));
         let plan = match (options.plan(weight.counts, moment), full) {

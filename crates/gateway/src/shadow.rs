@@ -10,10 +10,9 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tollgate_policy::{Caller, Policy};
+use tollgate_policy::{Caller, Options, Policy};
 use tollgate_store::{Clock, Memory};
 use tollgate_tokens::Counts;
-use tollgate_wire::Ask;
 
 use crate::admit::{Admitted, Asking, admit};
 use crate::gate::{Gateway, moment};
@@ -42,11 +41,11 @@ impl Shadow {
 pub(crate) fn watch(
     gate: &Gateway,
     caller: &Caller,
-    ask: &Ask,
+    asked: &Options,
     counts: Counts,
 ) -> Option<Admitted> {
     let shadow = gate.shadow.as_ref()?;
-    let decided = decide(gate, shadow, caller, ask, counts);
+    let decided = decide(gate, shadow, caller, asked, counts);
     let (outcome, reason) = match &decided {
         Ok(admitted) if admitted.plan.downgraded_from().is_some() => ("downgraded", "none"),
         Ok(admitted) if admitted.candidate().without_tools() => ("without_tools", "none"),
@@ -61,11 +60,12 @@ fn decide(
     gate: &Gateway,
     shadow: &Shadow,
     caller: &Caller,
-    ask: &Ask,
+    asked: &Options,
     counts: Counts,
 ) -> Result<Admitted, &'static str> {
     let caller = shadow.policy.load().counterpart(caller).ok_or("key")?;
-    let mut options = caller.consider(ask.clone()).map_err(|refusal| refusal.reason())?;
+    let mut options = caller.consider(asked.ask().clone()).map_err(|refusal| refusal.reason())?;
+    options = options.at_homes_of(asked);
     let mut first = None;
     loop {
         let moment = moment(&shadow.meters, &options);

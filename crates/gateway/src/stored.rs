@@ -45,10 +45,10 @@ pub(crate) async fn own(gate: &Gateway, options: Options) -> Result<Options, Not
     let owners = gate.owners.clone();
     let look = move || options.where_owned(|thing, owner| owners.owned(thing, owner));
     let found = gate.scales.aside(look).await.map_err(|Busy| NotOwned::Busy)?;
-    found.map_err(unreadable)?.map_err(NotOwned::Refused)
+    found.map_err(|trouble| unreadable(&trouble))?.map_err(NotOwned::Refused)
 }
 
-fn unreadable(trouble: Trouble) -> NotOwned {
+fn unreadable(trouble: &Trouble) -> NotOwned {
     tracing::error!(%trouble, "owners of what is stored cannot be looked up");
     NotOwned::Busy
 }
@@ -121,13 +121,13 @@ async fn holder(
     let look = move || {
         let mut held = None;
         for (at, name) in live.upstreams.speaking(Protocol::OpenAi) {
-            let owned = owners.owned(thing(name, &stored), owner)?;
-            held = held.or(owned.map(|_| (at, Arc::from(name))));
+            let found = owners.owned(thing(name, &stored), owner)?;
+            held = held.or(found.map(|_| (at, Arc::from(name))));
         }
         Ok(held)
     };
     let found = match gate.scales.aside(look).await {
-        Ok(found) => found.map_err(unreadable),
+        Ok(found) => found.map_err(|trouble| unreadable(&trouble)),
         Err(Busy) => Err(NotOwned::Busy),
     };
     found.map_err(|_| crate::stopped::busy(inbound))

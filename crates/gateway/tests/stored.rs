@@ -348,12 +348,12 @@ async fn what_an_earlier_answer_brings_into_a_prompt_is_reserved() {
 async fn owners_are_known_after_a_restart() {
     let directory = std::env::temp_dir().join(format!("tollgate-stored-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
-    let data = directory.join("meters.db");
-    let house = Plot::new(YAML).script(storing()).kept_in(data.clone()).build().await;
+    let first = directory.join("meters.db");
+    let house = Plot::new(YAML).script(storing()).kept_in(first.clone()).build().await;
     create(&house, &house.caller(ANA), RESPONSES, false).await;
     house.settled().await;
     house.gateway.owners().close().unwrap();
-    std::fs::copy(data.with_extension("owners.db"), directory.join("again.owners.db")).unwrap();
+    std::fs::copy(first.with_extension("owners.db"), directory.join("again.owners.db")).unwrap();
     let again = directory.join("again.db");
     let house = Plot::new(YAML).script(storing()).kept_in(again).build().await;
     let path = format!("{RESPONSES}/resp_sim000000");

@@ -191,15 +191,9 @@ impl Refusal {
             Self::Tool { name, path, allowed } => {
                 plain(NoticeKind::ToolNotAllowed, tool_off(&name, &path, &allowed), Some(&path))
             }
-            Self::NotStored(Reference { stored, param }) => {
-                // As the provider says it of what it does not have.
-                let (kind, name) = match stored.kind {
-                    StoredKind::Response => {
-                        (NoticeKind::PreviousResponseNotFound, "Previous response")
-                    }
-                    other => (NoticeKind::StoredNotFound, other.name()),
-                };
-                plain(kind, format!("{name} with id '{}' not found.", stored.id), Some(&param))
+            Self::NotStored(reference) => {
+                let (kind, message) = not_found(&reference);
+                plain(kind, message, Some(&reference.param))
             }
             Self::TooManyLimits => plain(
                 NoticeKind::Internal,
@@ -217,6 +211,16 @@ fn field_off(name: &str, allowed: &[String]) -> String {
 fn tool_off(name: &str, path: &str, allowed: &[String]) -> String {
     let name = brief(name);
     format!("The tool \"{name}\" at {path} is not allowed here. {}", choice(allowed))
+}
+
+/// As the provider says it of what it does not have.
+fn not_found(Reference { stored, .. }: &Reference) -> (NoticeKind, String) {
+    let (kind, name) = if stored.kind == StoredKind::Response {
+        (NoticeKind::PreviousResponseNotFound, "Previous response")
+    } else {
+        (NoticeKind::StoredNotFound, stored.kind.name())
+    };
+    (kind, format!("{name} with id '{}' not found.", stored.id))
 }
 
 /// Where a model is served that was asked for in another protocol than its own.

@@ -30,49 +30,62 @@ pub fn thing(account: &str, stored: &Stored) -> u128 {
 
 impl Options {
     /// The same request, with the ways that are left to it: the accounts where everything that it
-    /// refers to is its caller's. `owned` says what a thing comes to as part of a prompt, if it is
-    /// its owner's. Everything is looked up, whatever is found, so that the time it takes says
+    /// refers to is its caller's. `look` says what a thing comes to as part of a prompt, if it is
+    /// that owner's. Everything is looked up, whatever is found, so that the time it takes says
     /// nothing.
     ///
     /// # Errors
-    /// Outside, that of `owned`; inside, the first thing that is not the caller's.
+    /// Outside, that of `look`; inside, the first thing that is not the caller's.
     pub fn where_owned<E>(
         mut self,
-        mut owned: impl FnMut(u128, u128) -> Result<Option<Tokens>, E>,
+        mut look: impl FnMut(u128, u128) -> Result<Option<Tokens>, E>,
     ) -> Result<Result<Self, Refusal>, E> {
-        if self.ask.refers.is_empty() {
-            return Ok(Ok(self));
-        }
-        let owner = self.caller.owner();
         let (mut homes, mut brought, mut missing) = (Vec::new(), Tokens::ZERO, None);
         for account in accounts(&self.model.routes) {
-            let (mut here, mut lacks) = (Tokens::ZERO, None);
-            for reference in &self.ask.refers {
-                let stored = &reference.stored;
-                let found = match owner.filter(|_| stored.kind.is_made_by_answers()) {
-                    Some(owner) => owned(thing(&account, stored), owner)?,
-                    None => None,
-                };
-                match found {
-                    Some(tokens) => here = here.plus(tokens),
-                    None => lacks = lacks.or(Some(reference.clone())),
-                }
-            }
-            match lacks {
-                Some(lacks) => missing = missing.or(Some(lacks)),
-                None => {
+            match self.brought_from(&account, &mut look)? {
+                Ok(tokens) => {
+                    brought = brought.max(tokens);
                     homes.push(account);
-                    brought = brought.max(here);
                 }
+                Err(lacks) => missing = missing.or(Some(lacks)),
             }
         }
-        if let (true, Some(missing)) = (homes.is_empty(), missing.or_else(|| self.unlooked())) {
-            return Ok(Err(Refusal::NotStored(missing)));
+        self.homes = homes;
+        if let Some(unlooked) = self.unlooked() {
+            return Ok(Err(Refusal::NotStored(missing.unwrap_or(unlooked))));
         }
         // What it brings is not in the body to be counted, and is known from when it was made.
         self.ask.prompt.attached = self.ask.prompt.attached.saturating_add(brought.get());
-        self.homes = homes;
         Ok(Ok(self))
+    }
+
+    /// What everything that the request refers to comes to at `account`; or the first thing that
+    /// is not the caller's there.
+    fn brought_from<E>(
+        &self,
+        account: &str,
+        look: &mut impl FnMut(u128, u128) -> Result<Option<Tokens>, E>,
+    ) -> Result<Result<Tokens, Reference>, E> {
+        let owner = self.caller.owner();
+        let (mut brought, mut lacks) = (Tokens::ZERO, None);
+        for reference in &self.ask.refers {
+            let stored = &reference.stored;
+            let found = match owner.filter(|_| stored.kind.is_made_by_answers()) {
+                Some(owner) => look(thing(account, stored), owner)?,
+                None => None,
+            };
+            match found {
+                Some(tokens) => brought = brought.plus(tokens),
+                None => lacks = lacks.or_else(|| Some(reference.clone())),
+            }
+        }
+        Ok(lacks.map_or(Ok(brought), Err))
+    }
+
+    /// The same where `other`'s request leads, which refers to the same things.
+    #[must_use]
+    pub fn at_homes_of(self, other: &Self) -> Self {
+        Self { homes: other.homes.clone(), ..self }
     }
 
     /// A reference that nobody has looked up.

@@ -8,10 +8,11 @@ use tollgate_limits::MeterId;
 use tollgate_policy::{
     Caller, Ended, Guardrails, KeyDigest, KeySettings, ModelSettings, Moment, Need, OnDisconnect,
     Plan, Policy, ProviderSettings, Raised, Raises, Refusal, Route, Settings, TierSettings, parse,
+    thing,
 };
 use tollgate_tokens::{Counts, How, Tariff};
 use tollgate_units::{Amount, MicroUsdPerMillion, Timestamp, Tokens};
-use tollgate_wire::{Endpoint, Protocol, Usage, read};
+use tollgate_wire::{Endpoint, Protocol, Stored, StoredKind, Usage, read};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_330_800_000);
 const MOMENT: Moment = Moment { now: NOW, opens_session: false };
@@ -327,4 +328,58 @@ fn a_raise_changes_one_meters_amount_and_nothing_else() {
     assert_eq!(most(of("bob").with_raises(raise(until))), [100, 9], "somebody else");
     assert_eq!(most(of("ana").with_raises(raise(NOW))), [100, 9], "it is over");
     assert!(Raises::new([]).is_none());
+}
+
+#[test]
+fn a_request_is_served_only_where_everything_it_refers_to_is_its_callers() {
+    type Names = &'static [&'static str];
+    type Found = Result<Names, &'static str>;
+    let policy = Policy::new(settings(vec![tier("pro", &[])], vec![key("web", "pro")]));
+    let caller = policy.identify(Some("web"), IP).unwrap();
+    let body = r#"{"model": "small", "input": "Hi", "previous_response_id": "resp_1",
+        "tools": [{"type": "code_interpreter", "container": "cntr_1"}]}"#;
+    let options = || {
+        let ask = read(Endpoint::Responses, body.as_bytes()).unwrap();
+        caller.consider(ask).unwrap()
+    };
+    let counts = Counts { input: Tokens::new(100), how: How::Exact };
+    let stored = |kind, id: &str| Stored { kind, id: id.to_owned() };
+    let response = stored(StoredKind::Response, "resp_1");
+    let container = stored(StoredKind::Container, "cntr_1");
+    // Where each of the two is, and the accounts that may serve, or the field at fault.
+    let table: [(Names, Names, Found); 5] = [
+        (&["openai", "local"], &["local"], Ok(&["local"])),
+        (&["openai"], &["openai"], Ok(&["openai"])),
+        (&["openai"], &["local"], Err("tools[0].container")),
+        (&[], &["openai"], Err("previous_response_id")),
+        (&["elsewhere"], &["elsewhere"], Err("previous_response_id")),
+    ];
+    for (responses, containers, expected) in table {
+        let at = |accounts: &[&str], what| -> Vec<_> {
+            accounts.iter().map(|account| thing(account, what)).collect()
+        };
+        let (responses, containers) = (at(responses, &response), at(containers, &container));
+        let mut looks = 0;
+        let found = options().where_owned(|thing, owner| {
+            looks += 1;
+            assert_eq!(Some(owner), caller.owner());
+            let is_there = responses.contains(&thing) || containers.contains(&thing);
+            Ok::<_, ()>(is_there.then_some(Tokens::new(7)))
+        });
+        // Two things at two accounts, whatever is found.
+        assert_eq!(looks, 4);
+        let got = found.unwrap().map(|options| {
+            assert_eq!(options.ask().prompt.attached, 14);
+            let plan = options.plan(counts, MOMENT).unwrap();
+            let names = plan.candidates().iter().map(|one| one.deployment().provider().to_string());
+            names.collect::<Vec<_>>()
+        });
+        match (got, expected) {
+            (Ok(got), Ok(expected)) => assert_eq!(got, expected),
+            (Err(Refusal::NotStored(reference)), Err(param)) => assert_eq!(reference.param, param),
+            (got, expected) => panic!("{got:?} is not {expected:?}"),
+        }
+    }
+    // What nobody has looked up is reached by nobody.
+    assert!(matches!(options().plan(counts, MOMENT), Err(Refusal::NotStored(_))));
 }

@@ -32,7 +32,7 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
 pub use allowance::Allowance;
-pub use asked::{Asked, Endpoint};
+pub use asked::{Asked, Endpoint, Keeping};
 pub use fault::{Fault, Rebuff};
 pub use ledger::{Counters, End, Seen};
 pub use script::{Act, Hold, Mixture, Price, Script};

@@ -1,4 +1,4 @@
-//! Whose it is, what providers store at their accounts: responses, conversations, files, containers.
+//! Whose it is, what providers store at their accounts: responses, conversations, files.
 //!
 //! Every tenant shares the account, so what one of them has made there is nobody else's. A thing
 //! and its owner are 128 bits each, hashed by whoever knows what they stand for. What is recorded

@@ -15,7 +15,7 @@ mod signer;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,19 +113,7 @@ impl Plot {
             None => (Clock::system(), None),
         };
         assert!(matches!(config.data, Data::Memory), "say where to keep meters with `kept_in`");
-        let meters = match &self.data {
-            Some(path) => Memory::open(path, clock, |_| {}).unwrap(),
-            None => Memory::new(clock),
-        };
-        let registry = match &self.data {
-            Some(path) => Registry::open(&path.with_extension("registry.db")),
-            None => Registry::in_memory(),
-        };
-        let owners = match &self.data {
-            Some(path) => Owners::open(&path.with_extension("owners.db"), meters.clock().clone()),
-            None => Owners::in_memory(meters.clock().clone()),
-        };
-        let issued = Issued::load(registry.unwrap(), meters.clock().now()).unwrap();
+        let (meters, issued, owners) = kept(self.data.as_deref(), clock);
         let accounts: Vec<_> = config
             .upstreams
             .iter()
@@ -156,7 +144,7 @@ impl Plot {
             crew: Crew::start(NonZeroUsize::MIN, NonZeroUsize::new(64).unwrap()).unwrap(),
             meters: meters.clone(),
             issued,
-            owners: owners.unwrap(),
+            owners,
             tasks: tasks.clone(),
             metrics,
             shadow: self.shadow.as_deref().map(|yaml| shadow(yaml, &provider, meters.clock())),
@@ -234,6 +222,20 @@ fn shadow(yaml: &str, provider: &Provider, clock: &Clock) -> Shadow {
 
 /// What the provider is sent in place of the caller's key.
 pub const PROVIDER_KEY: &str = "sk-provider-secret-0001";
+
+/// What a gateway keeps, in files beside `data` or until it ends.
+fn kept(data: Option<&Path>, clock: Clock) -> (Arc<Memory>, Issued, Owners) {
+    let (meters, registry, owners) = match data {
+        Some(path) => (
+            Memory::open(path, clock.clone(), |_| {}).unwrap(),
+            Registry::open(&path.with_extension("registry.db")),
+            Owners::open(&path.with_extension("owners.db"), clock),
+        ),
+        None => (Memory::new(clock.clone()), Registry::in_memory(), Owners::in_memory(clock)),
+    };
+    let issued = Issued::load(registry.unwrap(), meters.clock().now()).unwrap();
+    (meters, issued, owners.unwrap())
+}
 
 fn duration(span: Span) -> Duration {
     Duration::from_millis(span.as_millis())

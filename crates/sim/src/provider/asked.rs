@@ -65,13 +65,22 @@ impl Endpoint {
     }
 }
 
+/// What becomes of an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Keeping {
+    /// It is kept, and worked on while nobody listens.
+    Background,
+    /// It is kept where answers are.
+    Kept,
+    /// It is gone when it was told.
+    NotKept,
+}
+
 /// One request, as the provider understood it.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// How many answers it wants: `n` (or `best_of`) times the number of prompts.
     pub answers: u64,
-    /// Whether it is to be worked on in the background.
-    pub background: bool,
     /// The body, as it came.
     pub body: Bytes,
     /// The least of the output caps in it.
@@ -82,12 +91,12 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// How many inputs there are, for endpoints that answer each.
     pub inputs: u64,
+    /// What becomes of the answer.
+    pub keeping: Keeping,
     /// The model's name.
     pub model: String,
     /// The how-manieth request this is, from zero.
     pub number: u64,
-    /// Whether the answer may be kept.
-    pub stores: bool,
     /// Whether the answer is to be streamed.
     pub stream: bool,
     /// The names of the functions that may be called: none where the request chooses so.
@@ -134,8 +143,7 @@ impl Asked {
         }
         Ok(Self {
             answers: fields.answers(),
-            background: fields.background.unwrap_or(false),
-            stores: fields.store.unwrap_or(true),
+            keeping: fields.keeping(),
             cap: cap.or((endpoint == Endpoint::Completions).then_some(COMPLETION_CAP)),
             endpoint,
             headers,
@@ -202,6 +210,14 @@ struct Tool {
 }
 
 impl Fields {
+    fn keeping(&self) -> Keeping {
+        match (self.store, self.background) {
+            (Some(false), _) => Keeping::NotKept,
+            (_, Some(true)) => Keeping::Background,
+            _ => Keeping::Kept,
+        }
+    }
+
     fn cap(&self) -> Option<Tokens> {
         let caps = [self.max_completion_tokens, self.max_output_tokens, self.max_tokens];
         caps.into_iter().flatten().min().map(Tokens::new)

@@ -31,7 +31,7 @@ fn choice(turn: &Turn, index: u64) -> Value {
         let calls: Vec<Value> = turn.tools.iter().zip(0..).map(|(n, at)| call(n, at)).collect();
         json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": calls})
     };
-    if turn.stores {
+    if turn.stores() {
         message["audio"] = json!({"id": turn.made("audio"), "data": "", "transcript": ""});
     }
     let finish = turn.finish.word();
@@ -60,7 +60,7 @@ pub(super) fn events(turn: &Turn) -> Events {
     let sound = {
         let frame = frame.clone();
         let delta = json!({"audio": {"id": turn.made("audio")}}).to_string();
-        turn.stores.then(move || frame.event(0, &delta, None, 0))
+        turn.stores().then(move || frame.event(0, &delta, None, 0))
     };
     let closing = {
         let frame = frame.clone();

@@ -11,7 +11,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Endpoint};
+use super::asked::{Asked, Endpoint, Keeping};
 use super::fault::{INVALID, anthropic_error, error};
 use super::script::Act;
 use super::turn::Turn;
@@ -42,7 +42,7 @@ impl Kept {
             let made = ["audio", "cfile", "ci", "cntr", "conv", "container", "file"];
             account.things.extend(made.map(|kind| format!("{kind}_sim{number:06}")));
         }
-        if asked.endpoint == Endpoint::Responses && asked.stores {
+        if asked.endpoint == Endpoint::Responses && asked.keeping != Keeping::NotKept {
             let id = format!("resp_sim{number:06}");
             account.things.extend([id.clone(), format!("msg_sim{number:06}")]);
             let mut whole = turn.whole_in_json();
@@ -51,7 +51,8 @@ impl Kept {
                 whole["output"] = json!([]);
                 whole["usage"] = Value::Null;
             }
-            let looks = if asked.background { act.work_looks } else { 0 };
+            let is_work = asked.keeping == Keeping::Background;
+            let looks = if is_work { act.work_looks } else { 0 };
             account.responses.insert(id, Work { whole, looks });
         }
     }

@@ -16,7 +16,7 @@ pub(super) fn whole(turn: &Turn) -> Value {
     } else {
         turn.tools.iter().zip(0_u64..).map(|(name, at)| call(name, at, arguments())).collect()
     };
-    if let (true, Some(content)) = (turn.stores, body["content"].as_array_mut()) {
+    if let (true, Some(content)) = (turn.stores(), body["content"].as_array_mut()) {
         content.push(ran(turn));
         body["container"] = json!({"id": turn.made("container"), "expires_at": "2026-12-01"});
     }
@@ -40,10 +40,10 @@ pub(super) fn events(turn: &Turn) -> Events {
     let opening =
         [(json!({"type": "message_start", "message": opened}), 0), (json!({"type": "ping"}), 0)];
     let body = if turn.tools.is_empty() { said(turn) } else { called(turn) };
-    let made = turn.stores.then(|| (started(9, &ran(turn)), 0));
-    let made = made.into_iter().chain(turn.stores.then(|| (stopped(9), 0)));
+    let made = turn.stores().then(|| (started(9, &ran(turn)), 0));
+    let made = made.into_iter().chain(turn.stores().then(|| (stopped(9), 0)));
     let mut delta = json!({"stop_reason": stop_reason(turn), "stop_sequence": null});
-    if turn.stores {
+    if turn.stores() {
         delta["container"] = json!({"id": turn.made("container")});
     }
     let mut last = json!({"type": "message_delta", "delta": delta});

@@ -117,7 +117,7 @@ fn items(turn: &Turn, status: &str) -> Vec<Value> {
         let citation = json!({"type": "container_file_citation", "filename": "a.csv",
             "container_id": turn.made("cntr"), "file_id": turn.made("cfile"),
             "start_index": 0, "end_index": 0});
-        let annotations = if turn.stores { vec![citation] } else { Vec::new() };
+        let annotations = if turn.stores() { vec![citation] } else { Vec::new() };
         let content = json!([{"type": "output_text", "text": text, "annotations": annotations}]);
         return vec![json!({"id": message_id(turn), "type": "message", "status": status,
                            "role": "assistant", "content": content})];
@@ -131,14 +131,14 @@ fn items(turn: &Turn, status: &str) -> Vec<Value> {
 
 /// Code that was run in a container of its own.
 fn ran(turn: &Turn) -> Option<Value> {
-    turn.stores.then(|| {
+    turn.stores().then(|| {
         json!({"id": turn.made("ci"), "type": "code_interpreter_call", "status": "completed",
                "code": "1 + 1", "container_id": turn.made("cntr"), "outputs": []})
     })
 }
 
 fn response(turn: &Turn, status: &str) -> Value {
-    let conversation = turn.stores.then(|| json!({"id": turn.made("conv")}));
+    let conversation = turn.stores().then(|| json!({"id": turn.made("conv")}));
     json!({
         "conversation": conversation,
         "id": format!("resp_sim{:06}", turn.number),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tollgate_units::Tokens;
 
-use super::asked::{Asked, Endpoint};
+use super::asked::{Asked, Endpoint, Keeping};
 use super::fault::Fault;
 use super::kept::begun;
 use super::script::Act;
@@ -18,21 +18,18 @@ use super::{chat, completions, lists, messages, responses};
 #[derive(Clone, Debug)]
 pub(super) struct Turn {
     pub(super) answers: u64,
-    /// Whether only its beginning is told.
-    pub(super) background: bool,
     pub(super) cached: u64,
     /// Tokens of each answer, visible or not.
     pub(super) each: u64,
     pub(super) endpoint: Endpoint,
     pub(super) finish: Finish,
     pub(super) inputs: u64,
+    pub(super) makes: Makes,
     pub(super) model: String,
     pub(super) number: u64,
     pub(super) prompt: u64,
     /// How many tokens of each answer nobody sees.
     pub(super) reasoning: u64,
-    /// Whether it makes everything that may be stored.
-    pub(super) stores: bool,
     /// Names of the functions called instead of words.
     pub(super) tools: Vec<String>,
     pub(super) usage: bool,
@@ -41,6 +38,17 @@ pub(super) struct Turn {
     /// How much of the prompt was written to a cache, and how much of that for an hour.
     pub(super) written: u64,
     pub(super) written_hour: u64,
+}
+
+/// What an answer makes besides words.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Makes {
+    /// Everything that may be stored.
+    Everything,
+    /// Nothing.
+    Words,
+    /// A response that is worked on later: only its beginning is told.
+    Work,
 }
 
 /// Why an answer ends.
@@ -103,19 +111,24 @@ impl Turn {
         let cached = act.cached_tokens.min(prompt);
         let hour = act.written_hour_tokens;
         let written = act.written_tokens.plus(hour).min(prompt.less(cached));
+        let in_background = asked.keeping == Keeping::Background;
+        let makes = match (act.stores, in_background && asked.endpoint == Endpoint::Responses) {
+            (_, true) => Makes::Work,
+            (true, false) => Makes::Everything,
+            (false, false) => Makes::Words,
+        };
         Self {
             answers: asked.answers,
-            background: asked.background && asked.endpoint == Endpoint::Responses,
             cached: cached.get(),
             each,
             endpoint: asked.endpoint,
             finish,
             inputs: asked.inputs,
+            makes,
             model: asked.model.clone(),
             number: asked.number,
             prompt: prompt.get(),
             reasoning: act.reasoning_tokens.get().min(each),
-            stores: act.stores,
             tools: tools.collect(),
             usage: act.fault != Some(Fault::NoUsage),
             usage_in_stream: asked.usage_asked && act.fault != Some(Fault::NoUsage),
@@ -138,7 +151,7 @@ impl Turn {
     /// The whole answer.
     pub(super) fn whole(&self) -> Bytes {
         let whole = self.whole_in_json();
-        let body = if self.background { begun(&whole, "queued") } else { whole };
+        let body = if self.makes == Makes::Work { begun(&whole, "queued") } else { whole };
         Bytes::from(body.to_string())
     }
 
@@ -153,6 +166,11 @@ impl Turn {
             Endpoint::Moderations => lists::moderations(self),
             Endpoint::Responses => responses::whole(self),
         }
+    }
+
+    /// Whether it makes everything that may be stored.
+    pub(super) fn stores(&self) -> bool {
+        self.makes == Makes::Everything
     }
 
     /// The id of something that it makes.

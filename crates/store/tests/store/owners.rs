@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use tollgate_store::{Clock, OpenError, Owners};
 use tollgate_units::Tokens;
@@ -32,8 +31,7 @@ fn a_file_of_another_kind_is_refused() {
     assert!(matches!(foreign, OpenError::Foreign { .. }), "{foreign}");
 }
 
-/// What was recorded well before the kill is known after it; of the rest, whatever is known is
-/// known as its owner's.
+/// What was written before the kill is known after it, as its owner's and nobody else's.
 #[test]
 fn a_killed_gateway_forgets_no_owner_but_the_latest() {
     let directory = Directory::new();
@@ -48,25 +46,22 @@ fn a_killed_gateway_forgets_no_owner_but_the_latest() {
     while told.len() < 300 {
         let line = lines.next().expect("it goes on until it is killed").unwrap();
         if let Some(number) = line.strip_prefix("told ") {
-            told.push((number.parse::<u128>().unwrap(), Instant::now()));
+            told.push(number.parse::<u128>().unwrap());
         }
     }
     child.kill().unwrap();
-    let killed = Instant::now();
     child.wait().unwrap();
     let owners = Owners::open(&directory.path().join("owners.db"), Clock::system()).unwrap();
     let mut kept = 0;
-    for (thing, at) in &told {
-        let known = owners.owned(*thing, thing % 3).unwrap().is_some();
-        kept += usize::from(known);
+    for thing in &told {
+        kept += usize::from(owners.owned(*thing, thing % 3).unwrap().is_some());
         assert!(owners.owned(*thing, thing % 3 + 1).unwrap().is_none(), "thing {thing}");
-        // Generous: the machine may not give the writing thread its turn for a while.
-        let long_ago = killed.duration_since(*at) > Duration::from_secs(1);
-        assert!(known || !long_ago, "thing {thing} was lost");
     }
-    assert!(kept > 0);
+    assert!(kept + UNWRITTEN_MAX >= told.len(), "{kept} of {} kept", told.len());
 }
 
+/// How many the child lets wait to be written before it tells of another.
+const UNWRITTEN_MAX: usize = 50;
 const CHILD: &str = "TOLLGATE_KILLED_OWNERS";
 
 #[test]
@@ -75,10 +70,11 @@ fn the_child_that_is_killed() {
     let owners = Owners::open(&Path::new(&path).join("owners.db"), Clock::system()).unwrap();
     for thing in 0.. {
         owners.record(thing, thing % 3, Tokens::ZERO);
+        while owners.unwritten() > UNWRITTEN_MAX {
+            std::thread::yield_now();
+        }
         let mut out = std::io::stdout().lock();
         writeln!(out, "told {thing}").unwrap();
         out.flush().unwrap();
-        drop(out);
-        std::thread::sleep(Duration::from_millis(5));
     }
 }

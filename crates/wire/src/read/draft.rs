@@ -6,8 +6,8 @@ use super::field::{self, members};
 use super::{Seams, StreamOptions, Thinking};
 use crate::walk::{Kind, Path, Value};
 use crate::{
-    Ask, Cap, CapField, Endpoint, Extra, Keeping, Malformed, Place, Prompt, Protocol, Reference, StoredKind,
-    Tool, anthropic,
+    Ask, Cap, CapField, Endpoint, Extra, Keeping, Malformed, Place, Prompt, Protocol, Reference,
+    StoredKind, Tool, anthropic,
 };
 
 /// What is known of a request so far.
