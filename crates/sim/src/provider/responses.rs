@@ -138,9 +138,7 @@ fn ran(turn: &Turn) -> Option<Value> {
 }
 
 fn response(turn: &Turn, status: &str) -> Value {
-    let conversation = turn.stores().then(|| json!({"id": turn.made("conv")}));
-    json!({
-        "conversation": conversation,
+    let mut body = json!({
         "id": format!("resp_sim{:06}", turn.number),
         "object": "response",
         "created_at": CREATED,
@@ -164,7 +162,11 @@ fn response(turn: &Turn, status: &str) -> Value {
         "usage": null,
         "user": null,
         "metadata": {},
-    })
+    });
+    if turn.stores() {
+        body["conversation"] = json!({"id": turn.made("conv")});
+    }
+    body
 }
 
 fn usage(turn: &Turn) -> Value {
