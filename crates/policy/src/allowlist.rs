@@ -90,9 +90,8 @@ fn is_allowed(list: &[String], tool: &Tool, ask: &Ask) -> bool {
     if tool.kind != MCP {
         return list.iter().any(|entry| allows(entry, tool));
     }
-    let server = match &tool.server {
-        Some(server) => server,
-        None => return refers(list, tool, ask),
+    let Some(server) = &tool.server else {
+        return refers(list, tool, ask);
     };
     let by_connector = server.connector.as_deref().is_none_or(|id| {
         let is_it = |entry: &String| allows_connector(entry, id);
@@ -163,9 +162,10 @@ fn is_offered(chosen: &Tool, ask: &Ask) -> bool {
 fn may_choose(list: &[String], chosen: &Tool) -> bool {
     let kind = if chosen.kind == "tool" { FUNCTION } else { &chosen.kind };
     let tool = Tool { kind: kind.to_owned(), ..chosen.clone() };
-    match tool.kind == MCP {
-        true => list.iter().any(|entry| allows_server(entry, &tool, &Server::default())),
-        false => list.iter().any(|entry| allows(entry, &tool)),
+    if tool.kind == MCP {
+        list.iter().any(|entry| allows_server(entry, &tool, &Server::default()))
+    } else {
+        list.iter().any(|entry| allows(entry, &tool))
     }
 }
 

@@ -185,16 +185,13 @@ impl Refusal {
                 Some("model"),
             ),
             Self::Field { name, allowed } => {
-                let (name, kind) = (brief(&name), NoticeKind::FieldNotAllowed);
-                plain(kind, field_off(&name, &allowed), Some(&name))
+                let name = brief(&name);
+                plain(NoticeKind::FieldNotAllowed, field_off(&name, &allowed), Some(&name))
             }
             Self::Tool { name, path, allowed } => {
                 plain(NoticeKind::ToolNotAllowed, tool_off(&name, &path, &allowed), Some(&path))
             }
-            Self::NotStored(reference) => {
-                let (kind, message) = not_found(&reference);
-                plain(kind, message, Some(&reference.param))
-            }
+            Self::NotStored(at) => plain(not_found(&at).0, not_found(&at).1, Some(&at.param)),
             Self::TooManyLimits => plain(
                 NoticeKind::Internal,
                 "More limits apply to this request than can be decided at once.".to_owned(),

@@ -72,7 +72,9 @@ fn flaws(node: &Node, shape: &Value, at: &str, found: &mut Vec<String>) {
             }
         }
         Yaml::List(items) if kinds == ["array"] => {
-            items.iter().for_each(|item| flaws(item, &shape["items"], at, found));
+            for item in items {
+                flaws(item, &shape["items"], at, found);
+            }
         }
         Yaml::Text { text, .. } if !kinds.contains(&"object") && !kinds.contains(&"array") => {
             let is_word = words.is_none_or(|words| words.iter().any(|word| word == text));
