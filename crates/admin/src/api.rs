@@ -118,7 +118,10 @@ async fn explain(State(admin): State<Admin>, Json(question): Json<Question>) -> 
     let explained = admin.gateway.explain(&asker, endpoint, &body.into()).await;
     match explained {
         Some(explanation) => Json(explanation).into_response(),
-        None => mistake(StatusCode::NOT_FOUND, "there is no key of that name"),
+        None if asker.key.is_some() => {
+            mistake(StatusCode::NOT_FOUND, "there is no key of that name")
+        }
+        None => mistake(StatusCode::NOT_FOUND, "name a key: nobody is admitted without one"),
     }
 }
 

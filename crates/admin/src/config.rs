@@ -35,6 +35,8 @@ pub struct Configured {
     pub reloads: u64,
     /// Why the file as it stands is not in force.
     pub mistake: Option<String>,
+    /// Why the file of the policy that is only watched, as it stands, is not watched.
+    pub shadow_mistake: Option<String>,
     /// What the file says and only a restart changes.
     pub after_restart: Vec<&'static str>,
     /// What each caller may do, in words.

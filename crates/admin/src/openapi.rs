@@ -3,6 +3,7 @@
 //!
 //! Written by hand, beside the handlers: a test compares its paths with the routes, and another the
 //! published page with what is made here.
+#![expect(clippy::needless_pass_by_value, reason = "JSON is made where it is handed in")]
 
 use axum::Json;
 use serde_json::{Map, Value, json};
@@ -271,6 +272,7 @@ fn schemas() -> Value {
         "configured": object(&[("file", maybe("The file.")),
             ("reloads", json!({"type": "integer"})),
             ("mistake", maybe("Why the file as it stands is not in force.")),
+            ("shadow_mistake", maybe("Why the watched file is not watched as it stands.")),
             ("after_restart", list(json!({"type": "string"}))),
             ("in_force", text("What each caller may do, in words."))]),
         "question": question(),

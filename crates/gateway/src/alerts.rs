@@ -1,27 +1,30 @@
 //! Alerts: what an operator wants to know at once, in the log and at a webhook.
 //!
 //! A meter that passed its mark is told once for each of its windows, whoever passes it and however
-//! often. The webhook is given JSON that Slack shows as it is, with what a program may want beside
-//! it, signed with the operator's secret. It is an errand of its own: no request waits for it, few
-//! run at a time, and one that fails is tried again twice. When it is wrong: after a restart a
-//! window's alert is told again.
+//! often; a provider that refuses the account, once an hour; an agent that runs away, once. The
+//! webhook is given JSON that Slack shows as it is, with what a program may want beside it, signed
+//! with the operator's secret. It is an errand of its own: no request waits for it, few run at a
+//! time, and one that fails is tried again twice. When it is wrong: after a restart what was told
+//! is told again.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use bytes::Bytes;
-use http::{Method, Request, Uri, header};
+use http::{Method, Request, StatusCode, Uri, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tollgate_policy::{Caller, Warning};
-use tollgate_units::Timestamp;
+use tollgate_units::{Span, Timestamp};
 use tollgate_wire::rfc3339;
 
 use crate::fetch::{FetchError, Fetcher, Reach};
+use crate::runaway::Suspicion;
 use crate::tasks::Tasks;
 use crate::tls::{self, TlsError};
 
@@ -83,9 +86,10 @@ impl Webhook {
                 return;
             };
             match self.fetcher.fetch(request).await {
-                Ok(_) => return,
                 // Created, accepted and no content are as good.
                 Err(FetchError::Status(status)) if status.is_success() => return,
+                // It was taken; what is said to it matters to nobody.
+                Ok(_) | Err(FetchError::Unreadable(_)) => return,
                 Err(error) => tracing::warn!(%error, "an alert did not reach the webhook"),
             }
             tokio::time::sleep(wait).await;
@@ -120,6 +124,31 @@ fn signature(key: &hmac::Key, body: &[u8], now: Timestamp) -> String {
     text
 }
 
+/// What happened, for programs and for people.
+struct Told<'a> {
+    /// In one word.
+    kind: &'static str,
+    /// In a sentence; names in it may be anybody's.
+    text: String,
+    details: Value,
+    webhook: Option<&'a Arc<Webhook>>,
+    now: Timestamp,
+}
+
+impl Told<'_> {
+    fn send(self) {
+        let Some(webhook) = self.webhook else {
+            return;
+        };
+        let mut details = self.details;
+        details["kind"] = self.kind.into();
+        details["at"] = rfc3339(self.now).into();
+        // Where Slack reads more than words: a user called `<!channel>` calls nobody.
+        let text = self.text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        webhook.send(&json!({"text": text, "tollgate": details}), self.now);
+    }
+}
+
 impl Alerts {
     /// A limit has passed its mark.
     pub(crate) fn warn(
@@ -129,51 +158,101 @@ impl Alerts {
         webhook: Option<&Arc<Webhook>>,
         now: Timestamp,
     ) {
-        if !self.is_new(warning, now) {
+        // What has no window to wait for is told again after a while.
+        let resets = warning.limit.resets();
+        let until = if resets { warning.standing.resets_at } else { now.plus(AGAIN_AFTER) };
+        if !self.is_new(warning.meter, until, now) {
             return;
         }
         let limit = warning.limit.sentence();
         let (percent, subject) = (warning.percent(), warning.subject.as_deref());
         let (tier, key) = (caller.tier_name(), caller.key_name());
         tracing::warn!(limit, percent, subject, %tier, key, "a limit has passed its mark");
-        let Some(webhook) = webhook else {
-            return;
-        };
         let whom = subject.map_or_else(String::new, |subject| format!(" for {subject}"));
-        let alert = json!({
-            "text": format!("Tollgate: {percent}% of \"{limit}\" is used{whom}."),
-            "tollgate": {
-                "kind": "limit_mark",
-                "limit": limit,
-                "subject": subject,
-                "percent": percent,
-                "tier": &**tier,
-                "key": key,
-                "at": rfc3339(now),
-                "resets_at": warning.limit.resets().then(|| rfc3339(warning.standing.resets_at)),
-            },
+        let text = format!("Tollgate: {percent}% of \"{limit}\" is used{whom}.");
+        let details = json!({
+            "limit": limit,
+            "subject": subject,
+            "percent": percent,
+            "tier": &**tier,
+            "key": key,
+            "resets_at": resets.then(|| rfc3339(warning.standing.resets_at)),
         });
-        webhook.send(&alert, now);
+        Told { kind: "limit_mark", text, details, webhook, now }.send();
     }
 
-    /// Whether this window of the meter has not been told of.
-    fn is_new(&self, warning: &Warning<'_>, now: Timestamp) -> bool {
+    /// A provider refuses the operator's account: its key, its access or its quota.
+    pub(crate) fn account(
+        &self,
+        provider: &str,
+        status: StatusCode,
+        webhook: Option<&Arc<Webhook>>,
+        now: Timestamp,
+    ) {
+        let id = hashed(&["account", provider]);
+        if !self.is_new(id, now.plus(AGAIN_AFTER), now) {
+            return;
+        }
+        let text = format!(
+            "Tollgate: the provider {provider} refuses this account with {status}. Look at its \
+             key, its access and its quota."
+        );
+        let details = json!({"provider": provider, "status": status.as_u16()});
+        Told { kind: "provider_account", text, details, webhook, now }.send();
+    }
+
+    /// Whether nobody has been told of `id` since its last window, which now ends at `until`.
+    fn is_new(&self, id: u128, until: Timestamp, now: Timestamp) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.get(&warning.meter).is_some_and(|until| *until > now) {
+        if told.get(&id).is_some_and(|until| *until > now) {
             return false;
         }
         if told.len() >= TOLD_MAX {
             told.retain(|_, until| *until > now);
+            // Better told twice than never.
+            if told.len() >= TOLD_MAX {
+                told.clear();
+            }
         }
-        // A window that slides ends later with each use: for as long as it lasts now, it is told.
-        let until =
-            if warning.limit.resets() { warning.standing.resets_at } else { Timestamp::MAX };
-        told.len() < TOLD_MAX && told.insert(warning.meter, until.max(now)).is_none_or(|u| u <= now)
+        told.insert(id, until);
+        true
     }
+}
+
+/// An agent has run away; it is told of once, by whoever noticed.
+pub(crate) fn tell_runaway(
+    suspicion: &Suspicion,
+    caller: &Caller,
+    webhook: Option<&Arc<Webhook>>,
+    now: Timestamp,
+) {
+    let session = caller.in_session().map(ToString::to_string);
+    let (tier, key) = (caller.tier_name(), caller.key_name());
+    let text = format!(
+        "Tollgate: {suspicion} ({}, key {}).",
+        session.as_deref().unwrap_or("no session"),
+        key.unwrap_or("none")
+    );
+    let details = json!({
+        "runaway": suspicion.label(),
+        "session": session,
+        "tier": &**tier,
+        "key": key,
+    });
+    Told { kind: "runaway", text, details, webhook, now }.send();
+}
+
+/// 128 bits for something that is no meter.
+fn hashed(parts: &[&str]) -> u128 {
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    u128::from(hasher.finish())
 }
 
 const TIMESTAMP: &str = "x-tollgate-timestamp";
 const SIGNATURE: &str = "x-tollgate-signature";
+/// What has no window of its own is told again after so long.
+const AGAIN_AFTER: Span = Span::from_secs(60 * 60);
 const RUNNING_MAX: usize = 16;
 const RETRY_AFTER: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(0)];

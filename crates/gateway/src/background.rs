@@ -76,7 +76,7 @@ async fn look(flight: &Flight, errand: &Errand) -> Stands {
     let deployment = admitted.candidate().deployment();
     let account = (deployment.upstream(), &**deployment.provider());
     let headers = forwardable(&HeaderMap::new(), |_| false);
-    match ask(flight.live(), account, headers, errand).await {
+    match ask((flight.gate(), flight.live()), account, headers, errand).await {
         Ok(told) if told.status().is_success() => match is_finished(told.body()) {
             Some(true) => Stands::Finished(told.into_body()),
             Some(false) | None => Stands::Running,

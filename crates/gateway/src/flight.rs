@@ -11,6 +11,7 @@ use tollgate_units::{NanoUsd, Span, Tokens};
 use tollgate_wire::{Endpoint, Keeping, Stored, StoredKind, ToolCalls, Usage};
 
 use crate::admit::Admitted;
+use crate::alerts;
 use crate::gate::{Gateway, Live};
 use crate::identify::Inbound;
 use crate::pipeline::Room;
@@ -325,6 +326,7 @@ impl Flight {
             let request_id = &self.request_id;
             tracing::warn!(%suspicion, key, %tier, %session, request_id, "an agent runs away");
             self.gate.metrics.runaway(suspicion.label(), settings.then.label());
+            alerts::tell_runaway(&suspicion, caller, self.live.webhook.as_ref(), now);
         }
     }
 

@@ -242,7 +242,7 @@ impl Gateway {
                     _ if let Some(errand) = &errand => {
                         Box::pin(stored::answer(&self, &inbound, &caller, errand)).await
                     }
-                    (&Method::GET, "/v1/limits") => models::limits(&self, &caller),
+                    (&Method::GET, "/v1/limits") => models::limits(&self, &inbound, &caller),
                     (&Method::GET, "/v1/models") => models::list(&caller, &inbound),
                     (&Method::GET, path) if path.starts_with(models::ONE) => {
                         models::one(&caller, &inbound)

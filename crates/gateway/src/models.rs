@@ -11,6 +11,7 @@ use tollgate_wire::{Protocol, model_json, models_json, rfc3339};
 use crate::answer::{self, Outgoing, json, render};
 use crate::gate::Gateway;
 use crate::identify::Inbound;
+use crate::sessions::join;
 
 /// The path of one model, up to its name.
 pub(crate) const ONE: &str = "/v1/models/";
@@ -31,8 +32,12 @@ pub(crate) fn one(caller: &Caller, inbound: &Inbound) -> Response<Outgoing> {
 }
 
 /// `GET /v1/limits`: what applies to this caller, as far as it concerns nobody else.
-pub(crate) fn limits(gate: &Gateway, caller: &Caller) -> Response<Outgoing> {
-    let rows = rows(gate, caller, true);
+pub(crate) fn limits(gate: &Gateway, inbound: &Inbound, caller: &Caller) -> Response<Outgoing> {
+    let caller = match join(gate, inbound, caller.clone(), None) {
+        Ok(caller) => caller,
+        Err(unread) => return render(inbound.protocol(), &unread.notice(inbound)),
+    };
+    let rows = rows(gate, &caller, true);
     answered(&serde_json::json!({"limits": rows}))
 }
 

@@ -51,7 +51,7 @@ async fn serve(
     let asked = read(gate, inbound, endpoint, body).await.map_err(Stopped::unread(&caller))?;
     let spoken_for = caller.speaking_for(&asked.ask).map_err(Unread::Malformed);
     let caller = spoken_for.map_err(Stopped::unread(&caller))?;
-    let joined = join(gate, inbound, caller.clone(), &asked.ask);
+    let joined = join(gate, inbound, caller.clone(), asked.ask.session.as_deref());
     let caller = joined.map_err(Stopped::unread(&caller))?;
     let known = &Known { model: caller.policy().model_label(&asked.ask.model), caller };
     steady(gate, &known.caller).await.map_err(Stopped::runaway(known))?;

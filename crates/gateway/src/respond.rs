@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use tollgate_policy::Caller;
 use tollgate_wire::Tap;
 
+use crate::admit::Admitted;
 use crate::answer::{self, Outgoing};
 use crate::gate::Gateway;
 use crate::headers::{is_identity, returnable};
@@ -45,20 +46,9 @@ pub(crate) fn respond(
             let endpoint = plan.ask().endpoint;
             let shown = candidate.shown(admitted.held.standings());
             answer::stand(&mut head.headers, endpoint.protocol(), shown, now);
-            for warning in plan.warnings(candidate, admitted.held.standings()) {
-                if warning.limit.is_own()
-                    && let Ok(told) = HeaderValue::try_from(warning.to_string())
-                {
-                    head.headers.append(WARNING, told);
-                }
-            }
-            if let Some((suspicion, _)) = suspected(gate, caller)
-                && let Ok(told) = HeaderValue::try_from(suspicion.to_string())
-            {
-                head.headers.append(WARNING, told);
-            }
-            if candidate.without_tools() {
-                head.headers.append(WARNING, HeaderValue::from_static(WITHOUT_TOOLS));
+            let warnings = warnings(gate, caller, admitted);
+            if let Some(told) = warnings.and_then(|told| HeaderValue::try_from(told).ok()) {
+                head.headers.insert(WARNING, told);
             }
             flight.served(&mut head.headers);
             flight.attempted(Outcome::Answered);
@@ -76,6 +66,18 @@ pub(crate) fn respond(
 /// Says that it is the provider that refuses.
 pub(crate) fn by_provider(headers: &mut HeaderMap) {
     headers.insert(SOURCE, HeaderValue::from_static("upstream"));
+}
+
+/// What the caller is warned of: its own limits that have passed their mark, and what came of the
+/// limits on an agent.
+fn warnings(gate: &Gateway, caller: &Caller, admitted: &Admitted) -> Option<String> {
+    let (plan, candidate) = (&admitted.plan, admitted.candidate());
+    let marks = plan.warnings(candidate, admitted.held.standings());
+    let mut told: Vec<String> =
+        marks.filter(|mark| mark.limit.is_own()).map(|mark| mark.to_string()).collect();
+    told.extend(suspected(gate, caller).map(|(suspicion, _)| suspicion.to_string()));
+    told.extend(candidate.without_tools().then(|| WITHOUT_TOOLS.to_owned()));
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 fn is_events(headers: &HeaderMap) -> bool {

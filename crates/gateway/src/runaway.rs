@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tollgate_policy::{Caller, OnRunaway, RunawaySettings, Session};
 use tollgate_units::{Span, Timestamp, Tokens};
-use tollgate_wire::ToolCalls;
+use tollgate_wire::{ToolCall, ToolCalls};
 
 use crate::gate::Gateway;
 
@@ -117,9 +117,10 @@ impl Runaways {
         habits.ends = now.plus(idle);
         let before = habits.suspicion.take();
         habits.add(&heard);
-        let same = heard.calls.kept.last().and_then(|call| {
-            let times = habits.times(call.fingerprint);
-            let name = call.name.clone();
+        let times = |call: &ToolCall| habits.times(call.fingerprint);
+        let often = heard.calls.kept.iter().max_by_key(|call| times(call));
+        let same = often.and_then(|call| {
+            let (name, times) = (call.name.clone(), times(call));
             (times >= settings.same_call).then_some(Suspicion::SameCall { name, times })
         });
         let faster = || {

@@ -12,7 +12,7 @@ use tollgate_units::Span;
 use tollgate_wire::{Judgement, Notice, NoticeKind, edit, judge, reply, without_account};
 
 use crate::flight::Flight;
-use crate::gate::Live;
+use crate::gate::{Gateway, Live};
 use crate::headers::{forwardable, is_identity};
 use crate::identify::Inbound;
 use crate::telemetry::Outcome;
@@ -61,21 +61,23 @@ pub(crate) async fn send(
             Ok(response) if response.status().is_success() => {
                 return Ok(Answered::Flows(Box::new(flight), response));
             }
-            Ok(response) => match judged(flight.live(), flight.account(), response).await {
-                Ok(mut refusal) => {
-                    flight.was_turned_away();
-                    flight.served(refusal.headers_mut());
-                    let owed = flight.owed();
-                    let spent = flight.is_spent();
-                    let ended = if spent { Ended::Broken(&owed) } else { Ended::Refused };
-                    flight.end(ended, Outcome::CallerFault, refusal.status());
-                    return Ok(Answered::Refused(refusal));
+            Ok(response) => {
+                match judged((flight.gate(), flight.live()), flight.account(), response).await {
+                    Ok(mut refusal) => {
+                        flight.was_turned_away();
+                        flight.served(refusal.headers_mut());
+                        let owed = flight.owed();
+                        let spent = flight.is_spent();
+                        let ended = if spent { Ended::Broken(&owed) } else { Ended::Refused };
+                        flight.end(ended, Outcome::CallerFault, refusal.status());
+                        return Ok(Answered::Refused(refusal));
+                    }
+                    Err(fault) => {
+                        flight.was_turned_away();
+                        fault
+                    }
                 }
-                Err(fault) => {
-                    flight.was_turned_away();
-                    fault
-                }
-            },
+            }
             Err(error) => match error {
                 SendError::Connect(cause) | SendError::Reset(cause) => {
                     failed_below(flight.provider(), &cause)
@@ -131,7 +133,7 @@ pub(crate) fn failed_below(provider: &str, cause: &Cause) -> Fault {
 /// What a provider's answer that is no success means: a refusal of the request itself, which the
 /// caller is told with the account's names taken out, or a fault of somebody else.
 pub(crate) async fn judged(
-    live: &Live,
+    (gate, live): (&Gateway, &Live),
     (account, provider): (usize, &str),
     response: Response<Incoming>,
 ) -> Result<Response<Bytes>, Fault> {
@@ -155,6 +157,8 @@ pub(crate) async fn judged(
         Judgement::OperatorFault => {
             let status = parts.status;
             tracing::error!(%status, provider, "the provider refuses this account");
+            let (webhook, now) = (live.webhook.as_ref(), gate.clock().now());
+            gate.alerts.account(provider, status, webhook, now);
             Err(Fault::Operator)
         }
         Judgement::Answered | Judgement::Failed => {

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use http::HeaderMap;
 use tollgate_policy::{Caller, Session};
 use tollgate_units::{Span, Timestamp};
-use tollgate_wire::{Ask, NoticeKind};
+use tollgate_wire::NoticeKind;
 
 use crate::gate::Gateway;
 use crate::identify::Inbound;
@@ -30,17 +30,18 @@ struct Root {
     ends: Timestamp,
 }
 
-/// The caller, in the session that the request names.
+/// The caller, in the session that the request's headers name, else in the one that its protocol
+/// does.
 pub(crate) fn join(
     gate: &Gateway,
     inbound: &Inbound,
     caller: Caller,
-    ask: &Ask,
+    carried: Option<&str>,
 ) -> Result<Caller, Unread> {
     let headers = &inbound.parts.headers;
     let named = name(headers, SESSION)?;
     let parent = name(headers, PARENT)?;
-    let Some(own) = named.or(ask.session.as_deref()).or(parent) else {
+    let Some(own) = named.or(carried).or(parent) else {
         return Ok(caller);
     };
     let session = caller.session(own);

@@ -97,7 +97,7 @@ async fn run(
         return Err(inbound.notice(NoticeKind::StoredNotFound, message));
     };
     let headers = forwardable(&inbound.parts.headers, |name| caller.reads_header(name));
-    let asked = ask(&inbound.live, (account, &name), headers, errand).await;
+    let asked = ask((gate, &inbound.live), (account, &name), headers, errand).await;
     let mut told = asked.map_err(|fault| fault.notice(inbound))?;
     if told.status().is_success() {
         record(&gate.owners, &name, caller, &created_of(Endpoint::Responses, told.body()));
@@ -135,7 +135,7 @@ async fn holder(
 
 /// Asks the account, and reads its whole answer, success or refusal of the request itself.
 pub(crate) async fn ask(
-    live: &Live,
+    (gate, live): (&Gateway, &Live),
     (account, name): (usize, &str),
     headers: http::HeaderMap,
     errand: &Errand,
@@ -149,7 +149,7 @@ pub(crate) async fn ask(
         SendError::TimedOut => Fault::TimedOut,
     })?;
     if !response.status().is_success() {
-        return judged(live, (account, name), response).await;
+        return judged((gate, live), (account, name), response).await;
     }
     let (mut head, body) = response.into_parts();
     if !is_identity(&head.headers) {

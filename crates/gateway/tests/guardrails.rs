@@ -284,20 +284,15 @@ async fn what_can_be_taken_out_is_and_what_cannot_is_refused() {
 async fn what_the_account_stores_is_refused_by_name_and_place() {
     let house = House::new(POLICY, Script::default()).await;
     let table = [
-        (RESPONSES, json!({"prompt": {"id": "pmpt_1"}}), "prompt"),
-        (CHAT, json!({"agent_id": "ag_1"}), "agent_id"),
-        (MESSAGES, json!({"container": {"skills": [{"skill_id": "x"}]}}), "container"),
-        (
-            RESPONSES,
-            json!({"tools": [{"type": "mcp", "server_label": "x", "tunnel_id": "t"}]}),
-            "tools[0].tunnel_id",
-        ),
+        (RESPONSES, json!({"prompt": {"id": "pmpt_1"}}), "'pmpt_1' not found"),
+        (CHAT, json!({"agent_id": "ag_1"}), "'ag_1' not found"),
+        (MESSAGES, json!({"container": {"skills": [{"skill_id": "sk_1"}]}}), "'sk_1' not found"),
     ];
     for (path, more, at) in table {
         let hostile = case(path, more, "");
         let answer = strict(&house).post(path, &hostile.body()).await;
-        assert_eq!(answer.status.as_u16(), 400, "{answer:?}");
-        assert!(answer.message().contains(&format!("`{at}`")), "{}", answer.message());
+        assert_eq!(answer.status.as_u16(), 404, "{answer:?}");
+        assert!(answer.message().contains(at), "{}", answer.message());
     }
     let twice = r#"{"model":"gpt-4o-mini","messages":[{"role":"user","content":"x"}],
         "tools":[],"tools":[{"type":"function","function":{"name":"evil"}}]}"#;

@@ -22,7 +22,7 @@ const CLAUDE: &str = "claude-haiku-4-5";
 const YAML: &str = "
 # Served by sim, and by claude at the same provider.
 tiers:
-  anonymous: {models: ['*']}
+  anonymous: {models: ['*'], guardrails: {fields: [previous_response_id]}}
   pro:
     models: ['*']
     limits:

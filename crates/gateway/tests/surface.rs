@@ -73,14 +73,14 @@ async fn what_is_not_allowed_is_told_apart_and_consumes_nothing() {
             "invalid_request",
         ),
         (
-            None,
+            WEB,
             "/v1/responses",
             json!({"model": "gpt-4o-mini", "input": "x", "previous_response_id": "resp_1"}),
             400,
             "previous_response_not_found",
         ),
         (
-            None,
+            WEB,
             "/v1/responses",
             json!({"model": "gpt-4o-mini", "input": "x", "conversation": "conv_1"}),
             404,

@@ -53,6 +53,7 @@ struct Last {
     config: Config,
     reloads: u64,
     mistake: Option<Complaint>,
+    shadow_mistake: Option<Complaint>,
     after_restart: Vec<&'static str>,
 }
 
@@ -100,7 +101,8 @@ impl Reload {
             Source::BuiltIn { .. } => None,
         };
         let fixed = Fixed::of(&config);
-        let last = Last { config, reloads: 0, mistake: None, after_restart: Vec::new() };
+        let (mistake, shadow_mistake, after_restart) = (None, None, Vec::new());
+        let last = Last { config, reloads: 0, mistake, shadow_mistake, after_restart };
         let (last, retired) = (Mutex::new(last), Mutex::default());
         Arc::new(Self { gateway, file, watched, fixed, last, retired })
     }
@@ -113,6 +115,8 @@ impl Reload {
     fn now(&self) -> Result<(), Complaint> {
         // One at a time: what is read last is in force.
         let mut last = self.last();
+        let shadow_mistake = self.replace_watched();
+        last.shadow_mistake.clone_from(&shadow_mistake);
         match self.replace() {
             Ok((config, after_restart)) => {
                 if !after_restart.is_empty() {
@@ -120,7 +124,7 @@ impl Reload {
                 }
                 tracing::info!("the configuration was reloaded");
                 let reloads = last.reloads + 1;
-                *last = Last { config, reloads, mistake: None, after_restart };
+                *last = Last { config, reloads, mistake: None, shadow_mistake, after_restart };
                 Ok(())
             }
             Err(mistake) => {
@@ -140,18 +144,21 @@ impl Reload {
         let next = live(&config, self.gateway.metrics(), Some(&before))?;
         let old = self.gateway.replace(next);
         self.retired().push(old.policy.clone());
-        self.replace_watched();
         Ok((config, after_restart))
     }
 
-    /// Reads the policy that is only watched. A mistake in it is told, and stops nothing.
-    fn replace_watched(&self) {
-        let (Some(file), Some(shadow)) = (&self.watched, self.gateway.shadow()) else {
-            return;
-        };
+    /// Reads the policy that is only watched; what is wrong with it stops nothing else.
+    fn replace_watched(&self) -> Option<Complaint> {
+        let (file, shadow) = (self.watched.as_ref()?, self.gateway.shadow()?);
         match tollgate_config::load(file, &environment) {
-            Ok(config) => self.retired().push(shadow.replace(Policy::new(config.settings))),
-            Err(mistakes) => tracing::error!("the shadow policy stays as it was: {mistakes}"),
+            Ok(config) => {
+                self.retired().push(shadow.replace(Policy::new(config.settings)));
+                None
+            }
+            Err(mistakes) => {
+                tracing::error!("the shadow policy stays as it was: {mistakes}");
+                Some(mistakes.to_string())
+            }
         }
     }
 
@@ -159,13 +166,9 @@ impl Reload {
         self.retired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Which versions of the two files are there; nothing while one is missing.
-    fn stamp(&self) -> Option<[Option<Stamp>; 2]> {
-        let of = |file: &Option<PathBuf>| match file {
-            Some(file) => Stamp::of(file).map(Some),
-            None => Some(None),
-        };
-        Some([of(&self.file)?, of(&self.watched)?])
+    /// Which versions of the two files are there.
+    fn stamp(&self) -> [Option<Stamp>; 2] {
+        [&self.file, &self.watched].map(|file| file.as_deref().and_then(Stamp::of))
     }
 
     /// Takes out what nobody is served by any more.
@@ -190,7 +193,8 @@ impl Reload {
             }
             let stamp = self.stamp();
             // A file that is gone for a moment is being replaced.
-            let changed = stamp.is_some() && stamp != in_force && stamp == before;
+            let is_there = stamp[0].is_some() || self.file.is_none();
+            let changed = is_there && stamp != in_force && stamp == before;
             before = stamp;
             if asked || changed {
                 in_force = stamp;
@@ -209,6 +213,7 @@ impl Configuration for Reload {
             file: self.file.as_ref().map(|file| file.display().to_string()),
             reloads: last.reloads,
             mistake: last.mistake.clone(),
+            shadow_mistake: last.shadow_mistake.clone(),
             after_restart: last.after_restart.clone(),
             in_force: tollgate_config::in_words(&last.config),
         }

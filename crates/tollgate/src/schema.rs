@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{Complaint, terminal};
+use crate::terminal;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -11,9 +11,8 @@ pub(crate) struct Arguments {
     openapi: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
+pub(crate) fn run(arguments: &Arguments) {
     let schema =
         if arguments.openapi { tollgate_admin::openapi() } else { tollgate_config::schema() };
     terminal::say(&format!("{schema:#}"));
-    Ok(())
 }

@@ -43,9 +43,9 @@ fn the_same_call_again_and_again_is_a_runaway_until_it_makes_another() {
         assert_eq!(hear(&other, &[number, number + 100]), None, "each call another");
     }
     assert_eq!(hear(&mine, &[7]), None);
-    assert_eq!(hear(&mine, &[8, 7]), None, "not even in a row");
+    assert_eq!(hear(&mine, &[7, 8]), None, "not even in a row, nor the last of an answer");
     let same = Suspicion::SameCall { name: "search".to_owned(), times: 3 };
-    assert_eq!(hear(&mine, &[7]), Some(same.clone()));
+    assert_eq!(hear(&mine, &[7, 10]), Some(same.clone()));
     assert_eq!(runaways.suspicion(&mine, minute(1)), Some(same));
     assert_eq!(hear(&mine, &[7]), None, "told once");
     assert_eq!(runaways.suspicion(&other, minute(1)), None);

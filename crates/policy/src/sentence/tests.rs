@@ -194,6 +194,7 @@ fn limits() -> impl Strategy<Value = Limit> {
             };
             let amount = Amount::new(if is_bucket { amount.max(1) } else { amount });
             let exceed = if measure == Measure::AtOnce { Exceed::Reject } else { exceed };
+            let warn = warn.filter(|_| measure != Measure::AtOnce);
             Limit { name, unit, amount, measure, subjects, exceed, warn, shadow }
         },
     )

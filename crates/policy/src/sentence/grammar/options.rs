@@ -80,8 +80,12 @@ fn percent(reader: &mut Reader<'_>) -> Result<u8, Mistake> {
         .ok_or_else(|| Mistake::new(word.at, EXPECTED))
 }
 
-/// Whether what is to happen makes sense for what is counted.
+/// Whether what is to happen makes sense for what is counted, and how.
 pub(super) fn fits(items: &Items, unit: Unit) -> Result<(), Mistake> {
+    if let (Some(warn), Some(_)) = (&items.warn, &items.at_once) {
+        let what = "a limit \"at once\" is never used up, so there is no mark to warn at";
+        return Err(Mistake::new(warn.at.clone(), what));
+    }
     let counts_an_agent = matches!(unit, Unit::Steps | Unit::ToolCalls);
     match &items.exceed {
         Some(said) if said.what == Exceed::AnswerWithoutTools && !counts_an_agent => {
