@@ -313,8 +313,9 @@ const fn scrambled(seed: u64) -> u64 {
 fn not_found(inbound: &Inbound) -> String {
     format!(
         "There is no {} {} here. \
-         What is served: /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, \
-         /v1/moderations, /v1/messages, /v1/messages/count_tokens, /v1/models and /v1/limits.",
+         What is served: /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses \
+         and what stands under it, /v1/moderations, /v1/messages, /v1/messages/count_tokens, \
+         /v1/models and /v1/limits.",
         inbound.parts.method,
         inbound.parts.uri.path()
     )
