@@ -110,9 +110,9 @@ def test_refusals_are_the_clients_own_types(gate):
     with pytest.raises(anthropic.BadRequestError) as refused:
         say(client, max_tokens=0)
     assert "max_tokens" in str(refused.value)
-    with pytest.raises(anthropic.BadRequestError) as refused:
+    with pytest.raises(anthropic.NotFoundError) as refused:
         say(client, extra_body={"container": "container_1"})
-    assert "container" in str(refused.value)
+    assert "container_1" in str(refused.value)
     messages = [{"role": "user", "content": "hello"}]
     with pytest.raises(anthropic.NotFoundError) as refused:
         client.messages.create(model="gpt-4o", max_tokens=9, messages=messages)

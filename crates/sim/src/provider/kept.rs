@@ -147,8 +147,10 @@ fn names(value: &Value, found: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| names(item, found)),
         Value::Object(members) => {
             let is_reference = value["type"] == "item_reference" || value["type"] == "reasoning";
-            // What a caller notes for itself names nothing.
-            for (key, inner) in members.iter().filter(|(key, _)| *key != "metadata") {
+            // What a caller notes for itself, or a model wrote into a call, names nothing.
+            let of_a_call = value["type"] == "tool_use";
+            let counts = |key: &str| key != "metadata" && !(of_a_call && key == "input");
+            for (key, inner) in members.iter().filter(|(key, _)| counts(key)) {
                 let one = match key.as_str() {
                     "previous_response_id" | "container_id" | "file_id" => inner.as_str(),
                     "container" | "conversation" | "audio" => {
