@@ -168,7 +168,10 @@ fn limits() -> Paths {
         "required": ["subject", "limit"],
         "properties": {
             "subject": text("user:ana, key:web, team:acme, everybody, …"),
-            "limit": text("The sentence, or its `named` name."),
+            "key": text("The key whose subject is meant, or `anonymous`."),
+            "issuer": text("The issuer of the caller's JWT."),
+            "user": text("The user that the key's requests name."),
+            "limit": text("The sentence, as configured or as raised; or its `named` name."),
             "amount": text("Another amount, such as 20k or $50."),
             "for": text("For how long, such as 2h."),
             "reset": {"type": "boolean", "description": "Forget what is used, instead."},
@@ -184,6 +187,9 @@ fn limits() -> Paths {
                 "get": with(reads("Where limits stand", page("holders", "holder", "string"),
                     &["400"]),
                     &[query("subject", "string", "Only this subject, as user:ana."),
+                      query("key", "string", "Of this key, or `anonymous`."),
+                      query("issuer", "string", "Of the JWTs of this issuer."),
+                      query("user", "string", "With this user, whom the key's requests name."),
                       query("after", "string", "Holders after this key."), most()]),
                 "post": asks(reads("Raise a limit for a while, or forget what is used", done,
                     &["400", "409", "503"]), change),
@@ -236,10 +242,11 @@ fn data_plane() -> Paths {
 }
 
 fn schemas() -> Value {
+    let owner = || maybe("Whose the subject's name is and whose the limit, as org:o1.");
     let any = || json!({"type": ["integer", "string"], "description": "Dollars are a string."});
     let standing = [
         ("limit", text("In the operator's words.")),
-        ("subject", maybe("Whom it counts here; nothing for everybody.")),
+        ("subject", maybe("Whom it counts here, or whose it is; nothing for everybody.")),
         ("unit", text("What it counts.")),
         ("amount", any()),
         ("used", any()),
@@ -249,6 +256,9 @@ fn schemas() -> Value {
     ];
     let mut standing = object(&standing);
     standing["properties"]["raised_until"] = text("Until when the amount is another (RFC 3339).");
+    standing["properties"]["raised_from"] = text("The limit as configured, where it is raised.");
+    standing["properties"]["owner"] =
+        text("Whose the subject's name is and whose the limit; not told to callers.");
     json!({
         "error": object(&[("error", json!({
             "type": "object",
@@ -260,10 +270,10 @@ fn schemas() -> Value {
         "holder": object(&[("key", text("The key, or `anonymous`.")),
             ("limits", list(refers("standing")))]),
         "raise": object(&[("id", text("What ends it.")), ("subject", text("Whose it is.")),
-            ("limit", text("The sentence.")), ("amount", text("How much now.")),
+            ("owner", owner()), ("limit", text("The sentence.")), ("amount", text("How much now.")),
             ("until", text("RFC 3339."))]),
-        "forgotten": object(&[("subject", text("Whose it was.")), ("limit", text("The sentence.")),
-            ("forgotten", any())]),
+        "forgotten": object(&[("subject", text("Whose it was.")), ("owner", owner()),
+            ("limit", text("The sentence.")), ("forgotten", any())]),
         "audited": object(&[("seq", json!({"type": "integer"})), ("at", text("RFC 3339.")),
             ("actor", maybe("As `x-tollgate-actor` said.")),
             ("token", text("A fingerprint of the token.")), ("remote", text("From where.")),

@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tollgate_gateway::{Gateway, RAISES_MAX, Standings, shown};
-use tollgate_policy::{Measure, Watched, amount_of, parse};
+use tollgate_gateway::{Found, Gateway, RAISES_MAX, Standings, Unnamed, Whose, shown};
+use tollgate_policy::{Measure, amount_of, parse};
 use tollgate_store::Raise;
 use tollgate_units::Amount;
 use tollgate_wire::rfc3339;
@@ -21,8 +21,11 @@ type Answer = Result<Json<Value>, Objection>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Whose {
+struct Page {
     subject: Option<String>,
+    key: Option<String>,
+    issuer: Option<String>,
+    user: Option<String>,
     after: Option<String>,
     most: Option<usize>,
 }
@@ -32,11 +35,17 @@ pub(crate) async fn stand(
     State(admin): State<Admin>,
     uri: Uri,
 ) -> Result<Json<Standings>, Objection> {
-    let asked: Whose = page(&uri)?;
+    let asked: Page = page(&uri)?;
     let most = asked.most.unwrap_or(PAGE).clamp(1, PAGE_MAX);
     blocking(move || {
-        let (subject, after) = (asked.subject.as_deref(), asked.after.as_deref());
-        Ok(Json(admin.gateway.standings(subject, after, most)))
+        let whose = Whose {
+            subject: asked.subject.as_deref(),
+            key: asked.key.as_deref(),
+            issuer: asked.issuer.as_deref(),
+            user: asked.user.as_deref(),
+        };
+        let standings = admin.gateway.standings(&whose, asked.after.as_deref(), most);
+        Ok(Json(standings.map_err(unnamed)?))
     })
     .await
 }
@@ -48,7 +57,7 @@ pub(crate) async fn change(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let known = ["subject", "limit", "amount", "for", "reset"];
+    let known = ["subject", "key", "issuer", "user", "limit", "amount", "for", "reset"];
     let fields = Fields::read(&headers, &body, &known)?;
     blocking(move || {
         let found = meters(&admin.gateway, &fields)?;
@@ -89,40 +98,77 @@ pub(crate) async fn end(
     .await
 }
 
-/// The meters that the request speaks of: of one subject, and of the limits that read so.
-fn meters(gate: &Gateway, fields: &Fields) -> Result<Vec<Watched>, Objection> {
+/// The meters that the request speaks of: of one subject of one owner, and of the limits that read
+/// so, in the configuration's words or as they are raised.
+fn meters(gate: &Gateway, fields: &Fields) -> Result<Vec<Found>, Objection> {
     let (subject, limit) = (fields.required("subject")?, fields.required("limit")?);
-    let found = gate.meters_of(subject);
+    let (key, issuer) = (fields.text("key")?, fields.text("issuer")?);
+    let whose = Whose { subject: Some(subject), key, issuer, user: fields.text("user")? };
+    if whose.user.is_some() && !whose.is_named() {
+        return Err(Objection::field("user", "whose user is that? Say the key or the issuer too"));
+    }
+    let found = gate.meters_of(&whose).map_err(unnamed)?;
     if found.is_empty() {
-        let message = "no limit counts that; ask for key:NAME, user:NAME, team:NAME, project:NAME, \
-                       org:NAME, ip:ADDRESS, tier:NAME, model:NAME, or everybody, as \
-                       `tollgate limits` shows it";
-        return Err(Objection::field("subject", message));
+        return Err(Objection::field("subject", UNCOUNTED));
     }
     let sentence = parse(limit).map(|limit| limit.to_string());
-    let has = |watched: &Watched| {
-        let is_named = watched.limit.limit().name.as_deref() == Some(limit);
-        is_named || sentence.as_deref() == Ok(watched.limit.sentence())
-    };
-    let (right, others): (Vec<_>, Vec<_>) = found.into_iter().partition(has);
-    if right.is_empty() {
-        let others = others.iter().map(|watched| format!("\"{}\"", watched.limit.sentence()));
-        let others = others.take(SHOWN_MAX).collect::<Vec<_>>().join(", ");
-        return Err(Objection::field("limit", format!("{subject} has these: {others}")));
+    let named = |found: &Found| found.watched.limit.limit().name.as_deref() == Some(limit);
+    let reads = |words: &str| sentence.as_deref() == Ok(words);
+    let (mut right, others): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|found| named(found) || reads(found.watched.configured.sentence()));
+    let mut rest = Vec::new();
+    for found in others {
+        let is_raised_to = right.is_empty() && reads(found.watched.limit.sentence());
+        if is_raised_to { &mut right } else { &mut rest }.push(found);
     }
-    Ok(right)
+    if right.is_empty() {
+        let has = rest.iter().map(|found| format!("\"{}\"", found.watched.configured.sentence()));
+        let has = has.take(SHOWN_MAX).collect::<Vec<_>>().join(", ");
+        return Err(Objection::field("limit", format!("{subject} has these: {has}")));
+    }
+    let mut meters = std::collections::HashSet::new();
+    right.retain(|found| meters.insert(found.watched.charge().meter));
+    if whose.is_named() { Ok(right) } else { of_one_owner(subject, right) }
 }
 
-fn raise(gate: &Gateway, fields: &Fields, found: &[Watched], by: &By) -> Answer {
+/// The same meters, where they are of one owner: two tenants may each have a user of one name.
+fn of_one_owner(subject: &str, found: Vec<Found>) -> Result<Vec<Found>, Objection> {
+    let mut owners: Vec<&Found> = Vec::new();
+    for new in &found {
+        if owners.iter().all(|old| old.watched.owner != new.watched.owner) {
+            owners.push(new);
+        }
+    }
+    if owners.len() < 2 {
+        return Ok(found);
+    }
+    let owner = |found: &&Found| {
+        let owner = found.watched.owner.as_deref().unwrap_or("nobody in particular");
+        format!("of {owner} (key {})", found.key)
+    };
+    let listed = owners.iter().take(SHOWN_MAX).map(owner).collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "{subject} is {} different ones: {listed}; say which with the field key, or --key NAME",
+        owners.len()
+    );
+    Err(Objection::new(StatusCode::CONFLICT, message))
+}
+
+fn unnamed(unnamed: Unnamed) -> Objection {
+    Objection::field(unnamed.field, unnamed.message)
+}
+
+fn raise(gate: &Gateway, fields: &Fields, found: &[Found], by: &By) -> Answer {
     let (text, span) = (fields.required("amount")?, fields.span("for")?);
     let span = span.ok_or_else(|| Objection::field("for", "this field is required"))?;
     if span.is_zero() {
         return Err(Objection::field("for", "expected more than nothing"));
     }
-    let (subject, now) = (fields.required("subject")?, gate.clock().now());
+    let now = gate.clock().now();
     let desk = gate.issued().desk();
     let mut raises = Vec::new();
-    for watched in found {
+    for Found { watched, .. } in found {
         let amount = amount_of(watched.limit.limit().unit, text)
             .map_err(|mistake| Objection::sentence("amount", text, &mistake))?;
         if amount > AMOUNT_MAX {
@@ -132,8 +178,9 @@ fn raise(gate: &Gateway, fields: &Fields, found: &[Watched], by: &By) -> Answer 
             meter: watched.charge().meter.get(),
             amount,
             until: now.plus(span),
-            sentence: watched.limit.sentence().to_owned(),
-            subject: subject.to_owned(),
+            sentence: watched.configured.sentence().to_owned(),
+            subject: watched.subject.as_deref().unwrap_or(EVERYBODY).to_owned(),
+            owner: watched.owner.clone(),
         });
     }
     let before: Vec<_> = gate.issued().raises(now);
@@ -145,14 +192,15 @@ fn raise(gate: &Gateway, fields: &Fields, found: &[Watched], by: &By) -> Answer 
     let rows: Vec<_> = raises.iter().map(row).collect();
     let before: Vec<_> = before.iter().filter(same).map(row).collect();
     let details = json!({"before": before, "after": rows});
+    let subject = raises.first().map_or(EVERYBODY, |raise| &raise.subject);
     desk.raise(&raises, &by.entry("limit.raise", subject, now, &details))?;
     Ok(Json(json!({"raises": rows})))
 }
 
-fn reset(gate: &Gateway, found: &[Watched], by: &By) -> Answer {
+fn reset(gate: &Gateway, found: &[Found], by: &By) -> Answer {
     let desk = gate.issued().desk();
     let mut rows = Vec::new();
-    for watched in found {
+    for Found { watched, .. } in found {
         let limit = watched.limit.limit();
         if limit.measure == Measure::AtOnce {
             let message = "a limit at once counts what runs now, and has nothing to forget";
@@ -160,11 +208,12 @@ fn reset(gate: &Gateway, found: &[Watched], by: &By) -> Answer {
         }
         let used = watched.look().and_then(|look| gate.meters().peek(&look).ok());
         let used = used.and_then(|(_, standings)| standings.first().map(|stands| stands.used));
-        let subject = watched.subject.as_deref().unwrap_or("everybody");
+        let subject = watched.subject.as_deref().unwrap_or(EVERYBODY);
         let row = |used: Amount| {
             json!({
                 "subject": subject,
-                "limit": watched.limit.sentence(),
+                "owner": watched.owner,
+                "limit": watched.configured.sentence(),
                 "forgotten": shown(&watched.limit, used),
             })
         };
@@ -181,6 +230,7 @@ fn row(raise: &Raise) -> Value {
     json!({
         "id": id(raise),
         "subject": raise.subject,
+        "owner": raise.owner,
         "limit": raise.sentence,
         "amount": amount.unwrap_or_else(|_| raise.amount.get().to_string()),
         "until": rfc3339(raise.until),
@@ -195,3 +245,10 @@ fn id(raise: &Raise) -> String {
 const AMOUNT_MAX: Amount = Amount::new(u64::MAX >> 1);
 /// How many limits are listed to somebody who named none of them.
 const SHOWN_MAX: usize = 20;
+/// Who is counted where a limit divides among nobody.
+const EVERYBODY: &str = "everybody";
+/// What is right where no limit counts a subject.
+const UNCOUNTED: &str = "no limit counts that; ask for key:NAME, user:NAME, team:NAME, \
+     project:NAME, org:NAME, ip:ADDRESS, tier:NAME, model:NAME, or everybody, as \
+     `tollgate limits` shows it; with the field key (--key NAME) for a user whom an application \
+     or a proxy names and for session:NAME, with the field issuer for the callers of a JWT";

@@ -112,6 +112,11 @@ impl Issuers {
         })
     }
 
+    /// Whether the issuer called `url` is believed.
+    pub(crate) fn believes(&self, url: &str) -> bool {
+        self.issuers.iter().any(|believed| &*believed.issuer.url == url)
+    }
+
     /// Whether nobody is believed.
     pub fn is_empty(&self) -> bool {
         self.issuers.is_empty()

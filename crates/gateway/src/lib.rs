@@ -41,6 +41,7 @@ pub mod telemetry;
 pub mod tls;
 mod totals;
 pub mod upstream;
+mod whose;
 
 pub use alerts::Webhook;
 pub use answer::Outgoing;
@@ -52,6 +53,7 @@ pub use issuers::Issuers;
 pub use models::{Row, shown};
 pub use relay::{BrokenOff, Relay};
 pub use shadow::Shadow;
-pub use standings::{Holder, Standings};
+pub use standings::{Found, Holder, Standings};
 pub use totals::Totals;
 pub use upstream::Upstreams;
+pub use whose::{Unnamed, Whose};

@@ -46,8 +46,12 @@ pub(crate) fn limits(gate: &Gateway, inbound: &Inbound, caller: &Caller) -> Resp
 pub struct Row {
     /// The limit in the operator's words.
     pub limit: String,
-    /// Whom it counts here; nothing for everybody.
+    /// Whom it counts here, or whose it is where it counts all of them together; nothing for
+    /// everybody.
     pub subject: Option<String>,
+    /// Whose the subject's name is and whose the limit: for the operator, who sees many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// What it counts.
     pub unit: &'static str,
     /// How much it allows.
@@ -63,13 +67,20 @@ pub struct Row {
     /// Until when the amount is another than the configuration's (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raised_until: Option<String>,
+    /// The limit in the configuration's words, where it is raised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raised_from: Option<String>,
 }
 
 /// The limits on `caller` and where they stand; with `own_only`, those that count nobody else.
 pub(crate) fn rows(gate: &Gateway, caller: &Caller, own_only: bool) -> Vec<Row> {
     let now = gate.clock().now();
     let watched = caller.watched(own_only, now);
-    watched.iter().filter_map(|watched| Some(row(watched, look(gate, watched)?))).collect()
+    let row = |watched: &Watched| {
+        let owner = watched.owner.clone().filter(|_| !own_only);
+        Some(Row { owner, ..row(watched, look(gate, watched)?) })
+    };
+    watched.iter().filter_map(row).collect()
 }
 
 fn look(gate: &Gateway, watched: &Watched) -> Option<Standing> {
@@ -83,6 +94,7 @@ fn row(watched: &Watched, standing: Standing) -> Row {
     Row {
         limit: watched.limit.sentence().to_owned(),
         subject: watched.subject.clone(),
+        owner: None,
         unit: limit.unit.label(),
         amount: show(limit.most()),
         used: show(standing.used),
@@ -90,6 +102,7 @@ fn row(watched: &Watched, standing: Standing) -> Row {
         remaining: show(standing.left),
         resets_at: watched.limit.resets().then(|| rfc3339(standing.resets_at)),
         raised_until: watched.raised_until.map(rfc3339),
+        raised_from: watched.raised_until.map(|_| watched.configured.sentence().to_owned()),
     }
 }
 

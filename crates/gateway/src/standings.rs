@@ -1,8 +1,8 @@
 //! Where limits stand, for an operator who asks: a page of those who have any, or the meters of one
 //! subject.
 //!
-//! Keys are many, so what follows from one is only made for those on the page. When it is wrong: a
-//! user whom callers name freely is no key's, and is found under the key that named it.
+//! Keys are many, so what follows from one is only made for those on the page. When it is wrong: of
+//! more than a thousand keys of one team, say, the rest is not looked at for what it counts alone.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -12,6 +12,7 @@ use tollgate_store::IssuedKey;
 
 use crate::gate::Gateway;
 use crate::models::{Row, rows};
+use crate::whose::{ANONYMOUS, Unnamed, Whose, parts};
 
 /// Where the limits on one caller stand.
 #[derive(Debug, Serialize)]
@@ -31,46 +32,100 @@ pub struct Standings {
     pub next: Option<String>,
 }
 
+/// A limit with its meter, and a key that it was found by.
+#[derive(Debug)]
+pub struct Found {
+    /// The key's name, the JWT's issuer, or `anonymous`.
+    pub key: String,
+    /// The limit and its meter.
+    pub watched: Watched,
+}
+
 impl Gateway {
-    /// Where the limits stand for each caller that `subject` (`kind:value`) speaks of; without one,
-    /// for every key and for anonymous callers on loopback. At most `most` of those after the key
-    /// called `after`.
-    pub fn standings(&self, subject: Option<&str>, after: Option<&str>, most: usize) -> Standings {
-        let mut callers = self.holders(subject, after, most.saturating_add(1));
+    /// Where the limits stand for each caller that `whose` speaks of; of every key and of anonymous
+    /// callers on loopback, where it says nothing. At most `most` of those after the key called
+    /// `after`. Of an issuer, whose callers are in any tier: the limits on the subject alone.
+    ///
+    /// # Errors
+    /// A name that is nobody's.
+    pub fn standings(
+        &self,
+        whose: &Whose<'_>,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Standings, Unnamed> {
+        let mut callers = if whose.is_named() {
+            self.named(whose)?
+        } else {
+            self.holders(whose.subject, after, most.saturating_add(1))
+        };
         let next = (callers.len() > most).then(|| {
             callers.truncate(most);
             callers.last().and_then(|caller| caller.key_name()).map(str::to_owned)
         });
         let holder = |caller: Caller| {
             let caller = caller.with_raises(self.issued().in_force());
-            let key = caller.key_name().unwrap_or("anonymous").to_owned();
-            Holder { key, limits: rows(self, &caller, false) }
+            let mut limits = rows(self, &caller, false);
+            if whose.issuer.is_some() && whose.subject.is_some() {
+                limits.retain(|row| whose.means(row.subject.as_deref()));
+            }
+            Holder { key: name_of(&caller), limits }
         };
-        Standings { holders: callers.into_iter().map(holder).collect(), next: next.flatten() }
+        let mut holders: Vec<_> = callers.into_iter().map(holder).collect();
+        holders.retain(|holder| whose.issuer.is_none() || !holder.limits.is_empty());
+        Ok(Standings { holders, next: next.flatten() })
     }
 
-    /// The limits that count `subject`, each with its meter and its own amount, whatever is raised.
-    /// `everybody` is nobody in particular.
-    pub fn meters_of(&self, subject: &str) -> Vec<Watched> {
-        let whose = subject.split(" and ").find(|part| is_of_a_key(part));
-        let callers = if whose.is_some() {
-            self.holders(whose, None, HOLDERS_MAX)
-        } else {
-            let ip = subject.split(" and ").find_map(ip).unwrap_or(LOOPBACK);
-            self.live().policy.nobodies(ip).collect()
-        };
-        let wanted = (subject != EVERYBODY).then_some(subject);
+    /// The limits that count the subject of `whose`, each with its meter. `everybody` is nobody in
+    /// particular. Where no key is named: the subject of each key that stands for it, and what
+    /// counts it whole, whoever asks.
+    ///
+    /// # Errors
+    /// A name that is nobody's.
+    pub fn meters_of(&self, whose: &Whose<'_>) -> Result<Vec<Found>, Unnamed> {
+        let mut found = Vec::new();
+        if whose.is_named() {
+            self.gather(&mut found, self.named(whose)?, |watched| whose.means(watched));
+            return Ok(found);
+        }
+        let subject = whose.subject.unwrap_or_default();
+        let of_a_key = parts(subject).find(|part| is_of_a_key(part));
+        if of_a_key.is_some() {
+            let callers = self.holders(of_a_key, None, HOLDERS_MAX);
+            let callers = callers.into_iter().map(|caller| caller.at(whose.ip())).collect();
+            self.gather(&mut found, callers, |watched| whose.means(watched));
+        }
+        let groups = whose.groups();
+        let policy = &self.live().policy;
+        let nobodies = policy.nobodies(whose.ip()).map(|caller| caller.by_proxy(&groups)).collect();
+        let mut whole = Vec::new();
+        self.gather(&mut whole, nobodies, |watched| whose.means(watched));
+        whole.retain(|new| {
+            let is_whole = new.watched.limit.limit().subjects.is_empty();
+            (of_a_key.is_none() || is_whole) && found.iter().all(|old| !same(old, new))
+        });
+        found.extend(whole);
+        Ok(found)
+    }
+
+    /// Adds the limits on `callers` whose subject is `wanted`, each meter once.
+    fn gather(
+        &self,
+        found: &mut Vec<Found>,
+        callers: Vec<Caller>,
+        wanted: impl Fn(Option<&str>) -> bool,
+    ) {
         let now = self.clock().now();
-        let mut found: Vec<Watched> = Vec::new();
         for caller in callers {
+            let caller = caller.with_raises(self.issued().in_force());
             for watched in caller.watched(false, now) {
-                let is_new = |other: &Watched| other.charge().meter != watched.charge().meter;
-                if watched.subject.as_deref() == wanted && found.iter().all(is_new) {
-                    found.push(watched);
+                let new = Found { key: name_of(&caller), watched };
+                let is_wanted = wanted(new.watched.subject.as_deref());
+                if is_wanted && found.iter().all(|old| !same(old, &new)) {
+                    found.push(new);
                 }
             }
         }
-        found
     }
 
     /// The key called `name`, listed or issued, as a caller at `ip`, which is loopback where none
@@ -136,6 +191,16 @@ fn stands_for(key: &IssuedKey, subject: &str) -> bool {
     own.is_some_and(|own| own == value)
 }
 
+/// Whether it is one limit's one meter: limits that are named differently may share meters.
+fn same(one: &Found, other: &Found) -> bool {
+    one.watched.charge().meter == other.watched.charge().meter
+        && one.watched.configured.sentence() == other.watched.configured.sentence()
+}
+
+fn name_of(caller: &Caller) -> String {
+    caller.key_name().unwrap_or(ANONYMOUS).to_owned()
+}
+
 fn is_of_a_key(part: &str) -> bool {
     let kind = part.split(':').next().unwrap_or_default();
     matches!(kind, "key" | "org" | "project" | "team" | "user")
@@ -145,8 +210,6 @@ fn ip(part: &str) -> Option<IpAddr> {
     part.strip_prefix("ip:").and_then(|ip| ip.parse().ok())
 }
 
-/// Who is asked for where a limit divides among nobody.
-const EVERYBODY: &str = "everybody";
 /// How many keys of one team, say, are looked at for the limits that they have in common.
 const HOLDERS_MAX: usize = 1000;
 /// Where an operator's own questions come from.

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use tollgate_gateway::{Found, Whose};
 use tollgate_sim::{Act, Script};
 use tollgate_testkit::{Answer, Caller, House, Plot, Signer, chat};
 use tollgate_units::{Span, Timestamp};
@@ -344,7 +345,7 @@ async fn a_header_counts_from_whom_it_is_believed_and_reaches_no_provider() {
     let cli = app.clone().with("X-APP", "cli").with("x-stainless-lang", "rust");
     assert_eq!(subject(&cli.get("/v1/limits").await, limit), None);
     let holder = |subject: &str| {
-        let holders = house.gateway.standings(Some(subject), None, 1);
+        let holders = house.gateway.standings(&Whose::of(subject), None, 1).unwrap();
         holders.holders.into_iter().next().unwrap()
     };
     assert_eq!(holder("key:web").limits[1].subject.as_deref(), Some("key:web"), "it falls back");
@@ -459,4 +460,43 @@ async fn nothing_that_an_untrusted_peer_says_changes_whom_its_limits_count() {
         let (own, said) = (honest.get("/v1/limits").await, caller.get("/v1/limits").await);
         assert_eq!(rows(&own), rows(&said), "seed {seed}: {caller:?}");
     }
+}
+
+#[tokio::test]
+async fn an_operator_finds_whom_an_issuer_or_a_proxy_names() {
+    let signer = Signer::new("a");
+    let house = house(&signer, "whose", true, true).await;
+    let proxied = |caller: Caller| caller.with("X-Consumer-Username", "eve");
+    let callers = [
+        house.caller(Some(&signer.jwt(&claims()))),
+        proxied(house.caller(Some(WEB))),
+        proxied(house.caller(None)),
+    ];
+    for (count, caller) in callers.iter().enumerate() {
+        for _ in 0..=count {
+            let answer = caller.post(CHAT, &chat("gpt-4o-mini", "Hi")).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+    }
+    house.settled().await;
+    let found = |whose: Whose<'_>, name: &str| {
+        let found = house.gateway.meters_of(&whose).unwrap();
+        let of_name = |one: &&Found| one.watched.limit.limit().name.as_deref() == Some(name);
+        let found: Vec<_> = found.iter().filter(of_name).collect();
+        assert_eq!(found.len(), 1, "{whose:?}: {found:?}");
+        let look = found[0].watched.look().unwrap();
+        let (_, standings) = house.gateway.meters().peek(&look).unwrap();
+        (found[0].watched.owner.clone().unwrap(), standings[0].used.get())
+    };
+    let ana = Whose { issuer: Some(URL), ..Whose::of("user:ana@example.com") };
+    assert_eq!(found(ana, "free"), (format!("issuer:{URL}"), 1));
+    let eve = |key| Whose { key: Some(key), ..Whose::of("user:eve") };
+    assert_eq!(found(eve("web"), "pro"), ("key:web".to_owned(), 2));
+    assert_eq!(found(eve("anonymous"), "anonymous"), ("trusted proxies".to_owned(), 3));
+    let shown = house.gateway.standings(&ana, None, 9).unwrap();
+    assert!(shown.holders.iter().all(|holder| holder.key == URL), "{shown:?}");
+    let rows = shown.holders.iter().flat_map(|holder| &holder.limits);
+    let used: Vec<_> = rows.filter(|row| row.used == 1).map(|row| &*row.limit).collect();
+    assert_eq!(used, ["1,000 requests per minute per user, named free"], "{shown:?}");
+    assert!(house.gateway.meters_of(&Whose::of("user:eve")).unwrap().is_empty());
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tollgate_gateway::upstream::Timeouts;
-use tollgate_gateway::{Asker, Live, Upstreams};
+use tollgate_gateway::{Asker, Live, Upstreams, Whose};
 use tollgate_policy::{KeyDigest, Policy};
 use tollgate_sim::{Act, Script};
 use tollgate_store::{Entry, IssuedKey, Raise};
@@ -215,7 +215,8 @@ async fn operators_find_issued_keys_where_they_find_the_others() {
         put(&house, &IssuedKey { team, ..key(&name, &format!("secret-{number}"), "pro") });
     }
     let names = |subject: Option<&str>, after: Option<&str>, most| {
-        let page = house.gateway.standings(subject, after, most);
+        let page =
+            house.gateway.standings(&Whose { subject, ..Whose::default() }, after, most).unwrap();
         let names: Vec<_> = page.holders.into_iter().map(|holder| holder.key).collect();
         (names.join(" "), page.next.unwrap_or_default())
     };
@@ -241,14 +242,15 @@ async fn operators_find_issued_keys_where_they_find_the_others() {
 async fn a_raise_is_what_is_decided_and_what_is_told_while_it_lasts() {
     let house = house().await;
     put(&house, &IssuedKey { user: Some("ana".to_owned()), ..key("web", "secret-1", "free") });
-    let found = house.gateway.meters_of("user:ana");
+    let found = house.gateway.meters_of(&Whose::of("user:ana")).unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
     let raise = |amount, span| Raise {
-        meter: found[0].charge().meter.get(),
+        meter: found[0].watched.charge().meter.get(),
         amount: Amount::new(amount),
         until: MORNING.plus(span),
-        sentence: found[0].limit.sentence().to_owned(),
+        sentence: found[0].watched.limit.sentence().to_owned(),
         subject: "user:ana".to_owned(),
+        owner: None,
     };
     let set = |amount| {
         let raises = [raise(amount, Span::from_secs(3600))];
@@ -270,7 +272,8 @@ async fn a_raise_is_what_is_decided_and_what_is_told_while_it_lasts() {
     assert_eq!((&row["amount"], &row["used"]), (&json!(4), &json!(4)));
     assert_eq!(row["raised_until"], "2026-11-22T08:00:00Z");
     // What the whole plane says: the limit's own amount is what a raise is asked for by.
-    assert_eq!(house.gateway.meters_of("user:ana")[0].limit.limit().amount, Amount::new(2));
+    let found = house.gateway.meters_of(&Whose::of("user:ana")).unwrap();
+    assert_eq!(found[0].watched.configured.limit().amount, Amount::new(2));
     set(0);
     assert_eq!(call(&house, "secret-1").await.status, StatusCode::TOO_MANY_REQUESTS);
     set(6);
@@ -295,8 +298,8 @@ limits: [$5 per day, 7 requests per minute per model]
     )
     .await;
     let found = |subject: &str| {
-        let found = house.gateway.meters_of(subject);
-        found.iter().map(|watched| watched.limit.sentence().to_owned()).collect::<Vec<_>>()
+        let found = house.gateway.meters_of(&Whose::of(subject)).unwrap();
+        found.iter().map(|found| found.watched.limit.sentence().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(found("everybody"), ["$5 per day"]);
     assert_eq!(found("ip:192.0.2.7"), ["3 requests per day per ip"]);

@@ -23,6 +23,9 @@ pub struct BoundLimit {
     pub(crate) is_of_its_own: bool,
     /// Whether it is one of the gateway's, which no caller is told of before it refuses.
     pub(crate) is_built_in: bool,
+    /// Whose it is, as `team:acme`; nothing for everybody's, and where its owner's name is not in
+    /// its meters.
+    owner: Option<Arc<str>>,
     /// Whose it is, what it counts and how, hashed.
     identity: u128,
     turns: Option<Arc<Turns>>,
@@ -39,6 +42,8 @@ impl BoundLimit {
     fn made(limit: Limit, owner: &Owner<'_>, sessions: &SessionSettings) -> Self {
         let sentence: Arc<str> = limit.to_string().into();
         let identity = fingerprint(&[owner.kind(), owner.name_for(&limit), &limit.identity()]);
+        let name = Some(owner.name_for(&limit)).filter(|name| !name.is_empty());
+        let owned_by = name.map(|name| format!("{}:{name}", owner.kind()).into());
         let turns = match &limit.measure {
             Measure::Calendar { period, zone } => Some(Arc::new(Turns::new(*period, zone.clone()))),
             Measure::AtOnce
@@ -52,14 +57,25 @@ impl BoundLimit {
         let idle = if of_a_session { sessions.idle } else { Span::MAX };
         let quota = quota_of(&limit, &sentence);
         let is_built_in = false;
-        Self { limit, sentence, quota, is_of_its_own, is_built_in, identity, turns, idle }
+        Self {
+            limit,
+            sentence,
+            quota,
+            is_of_its_own,
+            is_built_in,
+            owner: owned_by,
+            identity,
+            turns,
+            idle,
+        }
     }
 
     /// The same limit, with the same meters, of another amount: as `limit` says.
     pub(crate) fn of(&self, limit: Limit) -> Self {
         let sentence: Arc<str> = limit.to_string().into();
         let quota = quota_of(&limit, &sentence);
-        Self { limit, sentence, quota, turns: self.turns.clone(), ..*self }
+        let (owner, turns) = (self.owner.clone(), self.turns.clone());
+        Self { limit, sentence, quota, owner, turns, ..*self }
     }
 
     /// A limit of the gateway's own, called `sentence`.
@@ -109,6 +125,12 @@ impl BoundLimit {
     /// The limit in the operator's words.
     pub fn sentence(&self) -> &str {
         &self.sentence
+    }
+
+    /// Whose it is, as `team:acme`; nothing for everybody's, and where its owner's name is not in
+    /// its meters.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
     }
 
     /// The headers that it counts by, in lower case.

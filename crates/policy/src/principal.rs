@@ -21,6 +21,8 @@ use crate::settings::{Guardrails, KeySettings};
 pub struct Subject {
     kind: SubjectKind,
     value: Arc<str>,
+    /// Whose name space the value lives in; nothing where names are everybody's.
+    owner: Option<Arc<str>>,
     id: u128,
 }
 
@@ -28,7 +30,8 @@ impl Subject {
     /// The subject `value` of `kind`; `owner` is whose name space the value lives in.
     pub(crate) fn new(kind: SubjectKind, owner: &str, value: &str) -> Self {
         let id = fingerprint(&[&kind.to_string(), owner, value]);
-        Self { kind, value: value.into(), id }
+        let owner = (!owner.is_empty()).then(|| owner.into());
+        Self { kind, value: value.into(), owner, id }
     }
 
     /// The subject of an address: IPv4-mapped unmapped first, then IPv6 by its /64.
@@ -39,6 +42,26 @@ impl Subject {
     /// 128 bits that stand for kind, owner and value.
     pub(crate) const fn id(&self) -> u128 {
         self.id
+    }
+
+    /// Whose name space the value lives in, in words: `org:o1`, `key:web`.
+    pub(crate) fn owner(&self) -> Option<String> {
+        let mut parts = self.owner.as_deref()?.split(PART);
+        let org = parts.next().filter(|org| !org.is_empty());
+        let mut words: Vec<_> = org.map(|org| format!("org:{org}")).into_iter().collect();
+        while let Some(kind) = parts.next() {
+            words.push(match kind {
+                "proxy" => "trusted proxies".to_owned(),
+                "jwt" => format!("issuer:{}", parts.next().unwrap_or_default()),
+                _ => format!("{kind}:{}", parts.next().unwrap_or_default()),
+            });
+        }
+        Some(words.join(" and "))
+    }
+
+    /// Whether it is a conversation.
+    pub(crate) fn is_session(&self) -> bool {
+        self.kind == SubjectKind::Session
     }
 }
 
@@ -302,6 +325,17 @@ impl Caller {
             .map(|kind| self.subject(&kind).map_or(0, |subject| subject.id()));
         let owner = format!("{key:032x} {user:032x}");
         Session(Subject::new(SubjectKind::Session, &owner, name))
+    }
+
+    /// Whether the caller's key stands for `subject`, written `kind:value`.
+    pub fn stands_for(&self, subject: &str) -> bool {
+        self.key.as_ref().is_some_and(|key| key.stands_for(subject))
+    }
+
+    /// The same caller at another address.
+    #[must_use]
+    pub fn at(self, ip: IpAddr) -> Self {
+        Self { ip, ..self }
     }
 
     /// The conversation that the request belongs to.

@@ -15,10 +15,16 @@ use crate::{SubjectKind, Unit};
 /// A limit on a caller, and the meter to look at.
 #[derive(Debug)]
 pub struct Watched {
-    /// The limit.
+    /// The limit as it is in force.
     pub limit: Arc<BoundLimit>,
-    /// Whom it counts here, as `user:ana and model:gpt-4o`; nothing for everybody.
+    /// The limit as the configuration has it, whatever is raised.
+    pub configured: Arc<BoundLimit>,
+    /// Whom it counts here, as `user:ana and model:gpt-4o`, or whose it is, as `team:acme`, where
+    /// it counts all of them together; nothing for everybody.
     pub subject: Option<String>,
+    /// Whose the subject's name is and whose the limit, as `org:o1`: two meters of one subject and
+    /// one sentence differ in it.
+    pub owner: Option<String>,
     /// Until when the limit has another amount than its own.
     pub raised_until: Option<Timestamp>,
     charge: Charge,
@@ -91,12 +97,35 @@ impl Caller {
         let meter = bound.meter(subjects.iter().map(Subject::id));
         let limit = self.in_force(bound, meter, now);
         let (rule, demand) = (limit.rule(now), Demand::exactly(Amount::ZERO));
+        let whole = || bound.owner().map(str::to_owned);
         Watched {
-            subject: (!words.is_empty()).then(|| words.join(" and ")),
+            subject: if words.is_empty() { whole() } else { Some(words.join(" and ")) },
+            owner: self.owner_of(bound, subjects),
+            configured: bound.clone(),
             raised_until: self.raised(meter, now).map(|raised| raised.until),
             charge: Charge { meter, rule, demand },
             limit,
         }
+    }
+
+    /// Whose names `subjects` are, and whose the limit is that counts them.
+    fn owner_of(&self, bound: &BoundLimit, subjects: &[Subject]) -> Option<String> {
+        let mut words: Vec<String> = Vec::new();
+        for subject in subjects {
+            if subject.is_session() {
+                let whose = [SubjectKind::Key, SubjectKind::User].map(|kind| self.subject(&kind));
+                for whose in whose.iter().flatten() {
+                    words.extend(whose.owner());
+                    words.push(whose.to_string());
+                }
+            } else {
+                words.extend(subject.owner());
+            }
+        }
+        words.extend(bound.owner().filter(|_| !subjects.is_empty()).map(str::to_owned));
+        let mut seen = std::collections::HashSet::new();
+        words.retain(|word| seen.insert(word.clone()));
+        (!words.is_empty()).then(|| words.join(" and "))
     }
 }
 

@@ -108,8 +108,10 @@ pub struct Raise {
     pub until: Timestamp,
     /// The limit in the operator's words.
     pub sentence: String,
-    /// Whom the meter counts: `user:ana`.
+    /// Whom the meter counts: `user:ana`. Without a line end.
     pub subject: String,
+    /// Whose that name is, where it is not everybody's: `org:o1`.
+    pub owner: Option<String>,
 }
 
 /// What an operator changes.
@@ -307,7 +309,8 @@ fn put_key(database: &Database, key: &IssuedKey) -> Result<(), Trouble> {
 fn put_raise(database: &Database, raise: &Raise) -> Result<(), Trouble> {
     let put =
         format!("INSERT OR REPLACE INTO raises ({RAISE_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)");
-    let Raise { meter, amount, until, sentence, subject } = raise;
+    let Raise { meter, amount, until, sentence, subject, owner } = raise;
+    let whose = owner.iter().fold(subject.clone(), |subject, owner| format!("{subject}\n{owner}"));
     let (amount, until) = (integer(amount.get()), integer(until.as_millis()));
-    database.run(&put, params![meter.to_be_bytes(), amount, until, sentence, subject])
+    database.run(&put, params![meter.to_be_bytes(), amount, until, sentence, whose])
 }

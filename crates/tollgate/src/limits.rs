@@ -18,7 +18,30 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME")]
     after: Option<String>,
     #[command(flatten)]
+    whose: Whose,
+    #[command(flatten)]
     reach: Reach,
+}
+
+/// Whose the subject is: two tenants may each have a user of one name.
+#[derive(Debug, Args)]
+struct Whose {
+    /// The key whose subject is meant, or `anonymous`; with `--issuer`, its name for the caller.
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+    /// The issuer of the caller's JWT.
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// The user that the key's requests name, for a session or beside the key's own.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+}
+
+impl Whose {
+    fn said(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let all = [("key", &self.key), ("issuer", &self.issuer), ("user", &self.user)];
+        all.into_iter().filter_map(|(name, word)| Some((name, word.as_ref()?)))
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -26,7 +49,10 @@ Examples:
   tollgate limits user:ana
   tollgate limits raise user:ana \"10k tokens per day per user\" --to 50k --for 2h
   tollgate limits raises
-  tollgate limits reset user:ana \"10k tokens per day per user\"";
+  tollgate limits reset user:ana \"10k tokens per day per user\"
+  tollgate limits reset user:eve --key web \"10k tokens per day per user\"
+  tollgate limits reset team:acme \"$500 per month\"
+  tollgate limits user:joe --issuer https://login.example.com";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -67,10 +93,25 @@ enum Command {
 /// A limit on somebody.
 #[derive(Debug, Args)]
 struct Which {
-    /// Whom it counts, as `tollgate limits` shows it: `user:ana`, or `everybody`.
+    /// Whom it counts, as `tollgate limits` shows it: `user:ana`, `team:acme`, or `everybody`.
     subject: String,
-    /// The limit's sentence in the configuration, or its name.
+    /// The limit's sentence in the configuration or as it is raised, or its name.
     limit: String,
+    #[command(flatten)]
+    whose: Whose,
+}
+
+impl Which {
+    /// What the admin plane is asked, with `rest`.
+    fn asked(&self, rest: &[(&str, Value)]) -> Value {
+        let mut asked = json!({"subject": self.subject, "limit": self.limit});
+        let whose = self.whose.said().map(|(name, word)| (name, json!(word)));
+        if let Some(fields) = asked.as_object_mut() {
+            let all = whose.chain(rest.iter().cloned());
+            fields.extend(all.map(|(name, value)| (name.to_owned(), value)));
+        }
+        asked
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
@@ -84,8 +125,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
             Ok(())
         }
         Some(Command::Raise { which, to, span, reach }) => {
-            let Which { subject, limit } = which;
-            let asked = json!({"subject": subject, "limit": limit, "amount": to, "for": span});
+            let asked = which.asked(&[("amount", json!(to)), ("for", json!(span))]);
             change(reach, &asked, "raises", &RAISE)
         }
         Some(Command::Raises { reach }) => {
@@ -94,13 +134,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
             Ok(())
         }
         Some(Command::Reset { which, reach }) => {
-            let asked = json!({"subject": which.subject, "limit": which.limit, "reset": true});
-            change(reach, &asked, "reset", &["subject", "limit", "forgotten"])
+            let asked = which.asked(&[("reset", json!(true))]);
+            change(reach, &asked, "reset", &["subject", "owner", "limit", "forgotten"])
         }
     }
 }
 
-const RAISE: [&str; 5] = ["subject", "limit", "amount", "until", "id"];
+const RAISE: [&str; 6] = ["subject", "owner", "limit", "amount", "until", "id"];
 
 fn change(reach: &Reach, asked: &Value, what: &str, columns: &[&str]) -> Result<(), Complaint> {
     let asked = Some(asked.to_string());
@@ -124,6 +164,7 @@ fn items(answer: &Value, name: &str) -> Vec<Value> {
 fn stand(arguments: &Arguments) -> Result<(), Complaint> {
     let asked = [("subject", &arguments.subject), ("after", &arguments.after)];
     let asked = asked.into_iter().filter_map(|(name, word)| Some((name, word.as_ref()?)));
+    let asked = asked.chain(arguments.whose.said());
     let query = asked
         .fold("?".to_owned(), |query, (name, word)| format!("{query}{name}={}&", escaped(word)));
     let path = format!("/api/v1/limits{}", query.trim_end_matches(['&', '?']));
@@ -148,8 +189,15 @@ fn stand(arguments: &Arguments) -> Result<(), Complaint> {
 }
 
 fn rows(holder: &Value) -> Vec<Vec<String>> {
-    let columns = ["limit", "subject", "used", "held", "remaining", "resets_at"];
-    terminal::indented(terminal::rows(&columns, items(holder, "limits").iter()))
+    let mut columns = vec!["limit", "subject", "used", "held", "remaining", "resets_at"];
+    let limits = items(holder, "limits");
+    // What only some limits have.
+    for column in ["owner", "raised_until", "raised_from"] {
+        if limits.iter().any(|limit| limit.get(column).is_some()) {
+            columns.push(column);
+        }
+    }
+    terminal::indented(terminal::rows(&columns, limits.iter()))
 }
 
 /// Percent-encoded, all but what every query may hold.

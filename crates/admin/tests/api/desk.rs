@@ -31,7 +31,12 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) async fn new() -> Self {
-        let house = Plot::new(POLICY).standing_still(MORNING).build().await;
+        Self::under(POLICY).await
+    }
+
+    /// The same under another policy.
+    pub(crate) async fn under(policy: &str) -> Self {
+        let house = Plot::new(policy).standing_still(MORNING).build().await;
         let (gateway, token) = (house.gateway.clone(), Token::new(TOKEN.to_owned()));
         Self {
             router: router(Admin { gateway, token, loopback: false, configuration: None }),

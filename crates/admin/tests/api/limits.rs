@@ -66,7 +66,7 @@ async fn a_reset_forgets_what_is_used_and_says_how_much() {
     let reset = json!({"subject": "user:ana", "limit": SENTENCE, "reset": true});
     let (status, answer) = desk.ask("POST", LIMITS, &reset).await;
     assert_eq!(status, 200, "{answer}");
-    let row = json!({"subject": "user:ana", "limit": SENTENCE, "forgotten": 2});
+    let row = json!({"subject": "user:ana", "owner": null, "limit": SENTENCE, "forgotten": 2});
     assert_eq!(answer, json!({"reset": [row]}));
     assert_eq!(desk.call(&secret).await.status, 200);
     let (_, log) = desk.ask("GET", "/api/v1/audit?most=1", &json!(null)).await;

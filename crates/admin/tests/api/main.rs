@@ -10,3 +10,4 @@
 mod desk;
 mod keys;
 mod limits;
+mod owners;

@@ -41,13 +41,20 @@ pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<IssuedKey> {
     })
 }
 
+/// The subject's column has the owner in a second line.
 pub(super) fn raise(row: &Row<'_>) -> rusqlite::Result<Raise> {
+    let whose: String = row.get(4)?;
+    let (subject, owner) = match whose.split_once('\n') {
+        Some((subject, owner)) => (subject, Some(owner)),
+        None => (&*whose, None),
+    };
     Ok(Raise {
         meter: u128::from_be_bytes(row.get(0)?),
         amount: Amount::new(unsigned(row.get(1)?)),
         until: instant(row.get(2)?).unwrap_or_default(),
         sentence: row.get(3)?,
-        subject: row.get(4)?,
+        subject: subject.to_owned(),
+        owner: owner.map(str::to_owned),
     })
 }
 

@@ -110,6 +110,7 @@ fn a_raise_is_there_until_it_is_over_or_taken_back(registry: &Registry) {
         until: MIDNIGHT.plus(span),
         sentence: "10k tokens per day per user".to_owned(),
         subject: "user:ana".to_owned(),
+        owner: (meter == 1).then(|| "org:o1".to_owned()),
     };
     let (short, long) = (raise(u128::MAX, MINUTE), raise(1, DAY));
     let both = [short.clone(), long.clone()];
