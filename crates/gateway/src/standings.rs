@@ -98,13 +98,13 @@ impl Gateway {
         let groups = whose.groups();
         let policy = &self.live().policy;
         let nobodies = policy.nobodies(whose.ip()).map(|caller| caller.by_proxy(&groups)).collect();
-        let mut whole = Vec::new();
-        self.gather(&mut whole, nobodies, |watched| whose.means(watched));
-        whole.retain(|new| {
+        let mut shared = Vec::new();
+        self.gather(&mut shared, nobodies, |watched| whose.means(watched));
+        shared.retain(|new| {
             let is_whole = new.watched.limit.limit().subjects.is_empty();
             (of_a_key.is_none() || is_whole) && found.iter().all(|old| !same(old, new))
         });
-        found.extend(whole);
+        found.extend(shared);
         Ok(found)
     }
 

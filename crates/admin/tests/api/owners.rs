@@ -42,7 +42,7 @@ fn reset(subject: &str, limit: &str) -> Value {
     json!({"subject": subject, "limit": limit, "reset": true})
 }
 
-fn with(mut body: Value, fields: Value) -> Value {
+fn with(mut body: Value, fields: &Value) -> Value {
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     body
 }
@@ -67,7 +67,7 @@ async fn two_tenants_users_of_one_name_are_never_changed_by_one_word() {
     }
     assert!(desk.audit().await.is_empty(), "nothing was changed");
 
-    let body = with(reset("user:ana", PER_USER), json!({"key": "a"}));
+    let body = with(reset("user:ana", PER_USER), &json!({"key": "a"}));
     let (status, answer) = desk.ask("POST", LIMITS, &body).await;
     assert_eq!(status, 200, "{answer}");
     let row = json!({"subject": "user:ana", "owner": "org:o1", "limit": PER_USER, "forgotten": 2});
@@ -75,7 +75,7 @@ async fn two_tenants_users_of_one_name_are_never_changed_by_one_word() {
     assert_eq!(desk.call("a-secret-00000001").await.status, 200);
     assert_eq!(desk.call("b-secret-00000001").await.status, 429, "the other tenant's stays");
 
-    let (status, raised) = desk.ask("POST", LIMITS, &with(raise, json!({"key": "b"}))).await;
+    let (status, raised) = desk.ask("POST", LIMITS, &with(raise, &json!({"key": "b"}))).await;
     assert_eq!(status, 200, "{raised}");
     assert_eq!(raised["raises"].as_array().unwrap().len(), 1);
     assert_eq!(raised["raises"][0]["owner"], "org:o2");
@@ -149,11 +149,11 @@ async fn a_user_and_a_session_that_an_application_names_are_found_by_its_key() {
     assert_eq!((&row["subject"], &row["used"]), (&json!("user:eve"), &json!(2)));
     assert_eq!(row["owner"], "key:web");
 
-    let of_web = |body| with(body, json!({"key": "web"}));
+    let of_web = |body| with(body, &json!({"key": "web"}));
     let session = of_web(reset("session:x", "5 requests per hour per session"));
     let (_, without) = desk.ask("POST", LIMITS, &session).await;
     assert_eq!(without["reset"][0]["forgotten"], 0, "nobody's session of that name: {without}");
-    let (_, found) = desk.ask("POST", LIMITS, &with(session, json!({"user": "eve"}))).await;
+    let (_, found) = desk.ask("POST", LIMITS, &with(session, &json!({"user": "eve"}))).await;
     assert_eq!(found["reset"][0]["forgotten"], 2, "{found}");
     assert_eq!(found["reset"][0]["owner"], "key:web and user:eve");
 
@@ -164,15 +164,15 @@ async fn a_user_and_a_session_that_an_application_names_are_found_by_its_key() {
     let user = json!({"user": "eve"});
     let table = [
         (reset("user:eve", PER_USER), "subject", "with the field key"),
-        (with(reset("user:eve", PER_USER), json!({"key": "bob"})), "subject", "trust_user"),
+        (with(reset("user:eve", PER_USER), &json!({"key": "bob"})), "subject", "trust_user"),
         (
-            with(of_web(reset("session:x", PER_USER)), json!({"key": "bob", "user": "eve"})),
+            with(of_web(reset("session:x", PER_USER)), &json!({"key": "bob", "user": "eve"})),
             "user",
             "trust_user",
         ),
-        (with(reset("user:eve", PER_USER), json!({"key": "none"})), "key", "no such key"),
-        (with(reset("session:x", PER_USER), user), "user", "whose user"),
-        (with(reset("user:eve", PER_USER), json!({"issuer": "https://x"})), "issuer", "no such"),
+        (with(reset("user:eve", PER_USER), &json!({"key": "none"})), "key", "no such key"),
+        (with(reset("session:x", PER_USER), &user), "user", "whose user"),
+        (with(reset("user:eve", PER_USER), &json!({"issuer": "https://x"})), "issuer", "no such"),
     ];
     for (body, field, part) in table {
         let (status, answer) = desk.ask("POST", LIMITS, &body).await;
