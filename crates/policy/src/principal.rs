@@ -398,11 +398,7 @@ impl Caller {
             org: claim(SubjectKind::Org, space, says.org),
             ..Claims::default()
         };
-        for group in self.policy.groups_of(&says) {
-            let limits = claims.limits.as_ref().unwrap_or_else(|| self.own_limits());
-            claims.limits = Some(group.limits.iter().chain(limits.iter()).cloned().collect());
-            claims.lists.extend(group.models.clone());
-        }
+        self.bring(&mut claims, &says);
         self.claims = Some(Arc::new(claims));
         self
     }
@@ -418,13 +414,18 @@ impl Caller {
             |subject: &Option<Subject>| subject.as_ref().map(|subject| subject.value.clone());
         let [team, project, org] = [&claims.team, &claims.project, &claims.org].map(name);
         let (team, project, org) = (team.as_deref(), project.as_deref(), org.as_deref());
-        for group in self.policy.groups_of(&ProxySays { user: None, team, project, org }) {
+        self.bring(&mut claims, &ProxySays { user: None, team, project, org });
+        self.claims = Some(Arc::new(claims));
+        self
+    }
+
+    /// Adds to `claims` the limits and lists of the groups that `says` names.
+    fn bring(&self, claims: &mut Claims, says: &ProxySays<'_>) {
+        for group in self.policy.groups_of(says) {
             let limits = claims.limits.as_ref().unwrap_or_else(|| self.own_limits());
             claims.limits = Some(group.limits.iter().chain(limits.iter()).cloned().collect());
             claims.lists.extend(group.models.clone());
         }
-        self.claims = Some(Arc::new(claims));
-        self
     }
 
     /// The caller acting for `user`, which is [`claimable`].
