@@ -7,8 +7,8 @@ use tollgate_units::{Amount, Span, Timestamp};
 use tollgate_wire::{QuotaPolicy, QuotaUnit};
 
 use crate::limit::grouped;
-use crate::principal::fingerprint;
 use crate::settings::SessionSettings;
+use crate::subject::fingerprint;
 use crate::{CalendarPeriod, Exceed, Limit, Measure, SubjectKind, Turns, Unit};
 
 /// A limit with its owner, ready to be charged.
@@ -151,10 +151,10 @@ impl BoundLimit {
     pub(crate) fn public_name(&self) -> String {
         self.limit.name.clone().unwrap_or_else(|| {
             let whom = self.limit.subjects.iter().map(ToString::to_string).collect::<Vec<_>>();
-            let whom = if whom.is_empty() {
-                "everybody".to_owned()
-            } else {
-                format!("per {}", whom.join(" and "))
+            let whom = match self.owner() {
+                _ if !whom.is_empty() => format!("per {}", whom.join(" and ")),
+                Some(owner) => owner.replacen(':', " ", 1),
+                None => "everybody".to_owned(),
             };
             match &self.limit.measure {
                 Measure::Calendar { period, .. } => {

@@ -8,7 +8,7 @@ use tollgate_wire::{Ask, Endpoint};
 
 use crate::allowlist::Strip;
 use crate::bound::BoundLimit;
-use crate::policy::Model;
+use crate::deployment::Model;
 use crate::principal::Caller;
 use crate::refusal::Refusal;
 use crate::settings::Guardrails;
@@ -112,6 +112,11 @@ impl Options {
     /// What is asked.
     pub const fn ask(&self) -> &Ask {
         &self.ask
+    }
+
+    /// The model that would serve it, by the name that callers use.
+    pub fn model(&self) -> &Arc<str> {
+        &self.model.name
     }
 
     /// The provider's own name for the model that would be tried first: its tokenizer counts.

@@ -6,18 +6,19 @@
 
 use std::sync::Arc;
 
-use tollgate_limits::{Charge, Charges, Demand, Denied, Standing, Stretch};
+use tollgate_limits::{Charge, Charges, Denied, Stretch};
 use tollgate_tokens::Counts;
-use tollgate_units::{Amount, MicroUsdPerMillion, NanoUsd, PicoUsd, Timestamp, Tokens};
-use tollgate_wire::{Ask, CapEdit, CapField, Edits, Endpoint, Extra, Usage};
+use tollgate_units::{Timestamp, Tokens};
+use tollgate_wire::{Ask, CapEdit, CapField, Edits, Endpoint};
 
 use crate::allowlist::Strip;
 use crate::bound::BoundLimit;
+use crate::charge::Weighed;
 use crate::consider::{Options, counts_tokens};
-use crate::policy::{Deployment, Model};
-use crate::principal::{Caller, Subject};
+use crate::deployment::{Deployment, Model};
+use crate::principal::Caller;
 use crate::refusal::Refusal;
-use crate::{Exceed, SubjectKind, Unit};
+use crate::{Exceed, Unit};
 
 /// The ways to serve one request, in the order to try them.
 #[derive(Debug)]
@@ -28,8 +29,9 @@ pub struct Plan {
     pub(crate) counts: Counts,
     strip: Strip,
     homes: Vec<Arc<str>>,
-    output: OutputBound,
-    candidates: Vec<Candidate>,
+    now: Timestamp,
+    pub(crate) output: OutputBound,
+    pub(crate) candidates: Vec<Candidate>,
 }
 
 /// One way to serve a request.
@@ -56,75 +58,16 @@ pub struct Moment {
 
 /// How many output tokens each answer may have.
 #[derive(Clone, Copy, Debug)]
-struct OutputBound {
+pub(crate) struct OutputBound {
     /// What the caller asked for, if anything.
-    named: Option<Tokens>,
+    pub(crate) named: Option<Tokens>,
     /// The least and the most that may be decided.
-    stretch: Stretch,
+    pub(crate) stretch: Stretch,
     /// Whether anybody relies on it: a limit that is enforced, or a guardrail.
-    binds: bool,
-}
-
-/// A limit whose meter has passed the mark at which somebody is to be warned.
-#[derive(Clone, Debug)]
-pub struct Warning<'a> {
-    /// The limit.
-    pub limit: &'a BoundLimit,
-    /// Whom it counts here, as `team:acme`; nothing for everybody.
-    pub subject: Option<String>,
-    /// Where its meter stands.
-    pub standing: Standing,
-    /// Which meter.
-    pub meter: u128,
-}
-
-impl Warning<'_> {
-    /// How much of the limit is used, in percent, rounded down.
-    pub fn percent(&self) -> u64 {
-        let most = u128::from(self.limit.limit.most().get());
-        let used = u128::from(self.standing.used.get()) * 100;
-        u64::try_from(used.checked_div(most).unwrap_or(100)).unwrap_or(u64::MAX)
-    }
-}
-
-impl std::fmt::Display for Warning<'_> {
-    /// As the caller is told: `83% of "$25 per month per team" is used`.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}% of \"{}\" is used", self.percent(), self.limit.name_for_caller())
-    }
-}
-
-/// What a request would cost where it would be tried first.
-#[derive(Clone, Debug)]
-pub struct Pricing {
-    first: Option<Arc<Deployment>>,
-    answers: u64,
-    most: Tokens,
-}
-
-impl Pricing {
-    /// The model that would be tried first.
-    pub fn model(&self) -> Option<&str> {
-        self.first.as_ref().map(|first| &**first.model())
-    }
-
-    /// What a prompt of `input` tokens would cost, with answers of the usual length. Nothing where
-    /// the model has no price.
-    pub fn of(&self, input: Tokens, usual: Tokens) -> NanoUsd {
-        let output = usual.min(self.most).times(self.answers);
-        let usage = Usage { input, output, ..Usage::default() };
-        let tariff = self.first.as_ref().and_then(|first| first.tariff());
-        tariff.map(|tariff| tariff.cost(&usage).to_nano()).unwrap_or_default()
-    }
+    pub(crate) binds: bool,
 }
 
 impl Options {
-    /// What this request would cost, for a statistic of what refusing it saved.
-    pub fn pricing(&self) -> Pricing {
-        let most = Tokens::new(self.output_bound().stretch.most);
-        Pricing { first: self.model.routes.first().cloned(), answers: self.ask.answers, most }
-    }
-
     /// The ways to serve the request, with what each would be charged.
     ///
     /// # Errors
@@ -164,10 +107,11 @@ impl Options {
             return Err(refusal);
         }
         let Self { caller, ask, model, strip, homes, .. } = self;
-        Ok(Plan { caller, ask, model, counts, strip, homes, output, candidates })
+        let now = moment.now;
+        Ok(Plan { caller, ask, model, counts, strip, homes, now, output, candidates })
     }
 
-    fn output_bound(&self) -> OutputBound {
+    pub(crate) fn output_bound(&self) -> OutputBound {
         let charges = |bound: &Arc<BoundLimit>| {
             let unit = bound.limit.unit;
             let enforced = !bound.limit.shadow && unit != Unit::InputTokens;
@@ -197,184 +141,6 @@ impl Options {
 /// more.
 const UNKNOWN_MODEL_OUTPUT: Tokens = Tokens::new(4096);
 
-/// A request with its prompt counted: what charges are made from.
-struct Weighed<'a> {
-    options: &'a Options,
-    counts: Counts,
-    output: OutputBound,
-    moment: Moment,
-}
-
-impl Weighed<'_> {
-    fn candidate(
-        &self,
-        deployment: &Arc<Deployment>,
-        without_tools: bool,
-    ) -> Result<Candidate, Refusal> {
-        let (mut list, mut limits, mut shadows) = (Vec::new(), Vec::new(), Vec::new());
-        for bound in self.options.limits() {
-            if without_tools && bound.limit.exceed == Exceed::AnswerWithoutTools {
-                continue;
-            }
-            let demand = match self.demand(bound, deployment) {
-                Ok(Some(demand)) => demand,
-                Ok(None) => continue,
-                // What cannot be priced cannot be watched either, and is no reason to refuse.
-                Err(_) if bound.limit.shadow => continue,
-                Err(refusal) => return Err(refusal),
-            };
-            let (bound, charge) = self.charge(bound, deployment, demand);
-            if bound.limit.shadow {
-                shadows.push((bound, charge));
-            } else {
-                list.push(charge);
-                limits.push(bound);
-            }
-        }
-        for bound in self.of_the_session() {
-            let (bound, charge) = self.charge(bound, deployment, Demand::exactly(Amount::ONE));
-            list.push(charge);
-            limits.push(bound);
-        }
-        let charges =
-            Charges::new(list, self.output.stretch).map_err(|_| Refusal::TooManyLimits)?;
-        Ok(Candidate { deployment: deployment.clone(), charges, limits, shadows, without_tools })
-    }
-
-    /// What a limit is charged, and the limit as it counts there: with another amount, where an
-    /// operator has given one.
-    fn charge(
-        &self,
-        bound: &Arc<BoundLimit>,
-        deployment: &Deployment,
-        demand: Demand,
-    ) -> (Arc<BoundLimit>, Charge) {
-        let (now, subjects) = (self.moment.now, self.options.subjects(bound, deployment));
-        let meter = bound.meter(subjects.iter().map(Subject::id));
-        let bound = self.options.caller.in_force(bound, meter, now);
-        let rule = bound.rule(now);
-        (bound, Charge { meter, rule, demand })
-    }
-
-    /// What the session itself is counted by, where some limit counts sessions.
-    fn of_the_session(&self) -> impl Iterator<Item = &Arc<BoundLimit>> {
-        let sessions = &self.options.caller.policy().sessions;
-        let goes_on = self.options.counts_sessions().then_some(&sessions.lives);
-        let begins = goes_on.and(self.moment.opens_session.then_some(&sessions.opened));
-        goes_on.into_iter().chain(begins)
-    }
-
-    /// What this request asks of a limit; nothing where the limit does not apply to it.
-    fn demand(
-        &self,
-        bound: &BoundLimit,
-        deployment: &Deployment,
-    ) -> Result<Option<Demand>, Refusal> {
-        let ask = &self.options.ask;
-        let unit = bound.limit.unit;
-        let input = u128::from(self.counts.input.get());
-        let answers = u128::from(ask.answers);
-        let plain = |fixed, each| Ok(Some(Demand { fixed, each, per: 1, room: Amount::ZERO }));
-        match unit {
-            Unit::Requests | Unit::Concurrency => Ok(Some(Demand::exactly(Amount::ONE))),
-            Unit::Streams => Ok(ask.stream.then(|| Demand::exactly(Amount::ONE))),
-            Unit::Steps => Ok(ask.endpoint.generates().then(|| Demand::exactly(Amount::ONE))),
-            Unit::ToolCalls => {
-                let offers = ask.tools.len() > self.options.strip.tools.len();
-                Ok(offers.then(Demand::afterwards))
-            }
-            Unit::Cost if ask.endpoint == Endpoint::CountTokens => Ok(None),
-            Unit::Cost if ask.endpoint == Endpoint::Moderations && deployment.is_openai() => {
-                Ok(None)
-            }
-            Unit::Cost => self.price(bound, deployment).map(|(prompt, each)| {
-                let each = u128::from(each.get()).saturating_mul(answers);
-                Some(Demand { fixed: prompt.get(), each, per: PICOS_PER_NANO, room: Amount::ZERO })
-            }),
-            Unit::InputTokens | Unit::OutputTokens | Unit::Tokens
-                if !counts_tokens(unit, ask.endpoint) =>
-            {
-                Ok(None)
-            }
-            Unit::InputTokens => plain(input, 0),
-            Unit::OutputTokens => plain(0, answers),
-            Unit::Tokens => plain(input, answers),
-        }
-    }
-
-    /// The price of the prompt and of each output token, at worst.
-    fn price(
-        &self,
-        bound: &BoundLimit,
-        deployment: &Deployment,
-    ) -> Result<(PicoUsd, MicroUsdPerMillion), Refusal> {
-        let unpriced = |what: String| Refusal::NotPriced {
-            what,
-            model: self.options.ask.model.clone(),
-            limit: bound.public_name(),
-        };
-        if let Some(extra) = self.options.ask.extras.first() {
-            return Err(unpriced(named(extra)));
-        }
-        let tariff = deployment.tariff.as_ref().ok_or_else(|| unpriced("model".to_owned()))?;
-        Ok(tariff.bound(self.counts.input, self.options.ask.cached_for_an_hour))
-    }
-}
-
-/// Something without a price, as the caller would call it.
-fn named(extra: &Extra) -> String {
-    match extra {
-        Extra::HostedTool(kind) => format!("hosted tool \"{kind}\""),
-        Extra::Modality(modality) => format!("modality \"{modality}\""),
-        Extra::Prediction => "predicted output".to_owned(),
-        Extra::ServiceTier(tier) => format!("service tier \"{tier}\""),
-    }
-}
-
-/// Costs are summed in pico-dollars and metered in nano-dollars.
-const PICOS_PER_NANO: u32 = 1000;
-
-impl Options {
-    fn subjects(&self, bound: &BoundLimit, deployment: &Deployment) -> Vec<Subject> {
-        let request =
-            Request { caller: &self.caller, model: &self.model, endpoint: self.ask.endpoint };
-        request.subjects(bound, Some(deployment))
-    }
-}
-
-/// What decides whom a limit counts.
-#[derive(Clone, Copy)]
-pub(crate) struct Request<'a> {
-    pub(crate) caller: &'a Caller,
-    pub(crate) model: &'a Model,
-    pub(crate) endpoint: Endpoint,
-}
-
-impl Request<'_> {
-    /// The subjects that `bound` divides among, for this request.
-    pub(crate) fn subjects(
-        self,
-        bound: &BoundLimit,
-        deployment: Option<&Deployment>,
-    ) -> Vec<Subject> {
-        let of = |kind: &SubjectKind| match kind {
-            SubjectKind::Model => Some(self.model.subject.clone()),
-            SubjectKind::Path => Some(Subject::new(SubjectKind::Path, "", self.endpoint.path())),
-            SubjectKind::Provider => deployment.map(|served| served.account.subject.clone()),
-            SubjectKind::Tier => Some(self.caller.tier().subject.clone()),
-            SubjectKind::Header(_)
-            | SubjectKind::Ip
-            | SubjectKind::Key
-            | SubjectKind::Org
-            | SubjectKind::Project
-            | SubjectKind::Session
-            | SubjectKind::Team
-            | SubjectKind::User => self.caller.subject(kind),
-        };
-        bound.limit.subjects.iter().filter_map(of).collect()
-    }
-}
-
 impl Plan {
     /// The ways to serve the request, in order. Never empty for a configured model.
     pub fn candidates(&self) -> &[Candidate] {
@@ -384,6 +150,11 @@ impl Plan {
     /// What is asked.
     pub const fn ask(&self) -> &Ask {
         &self.ask
+    }
+
+    /// When the plan was made.
+    pub const fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// The prompt's tokens, and how they were counted.
@@ -466,31 +237,6 @@ impl Plan {
             drop_choices: self.strip.choices,
             no_tools: candidate.without_tools,
         }
-    }
-
-    /// The limits on `candidate` that have passed their mark, where their meters stand so.
-    pub fn warnings<'a>(
-        &'a self,
-        candidate: &'a Candidate,
-        standings: &'a [Standing],
-    ) -> impl Iterator<Item = Warning<'a>> {
-        let rows = candidate.limits.iter().zip(candidate.charges.iter()).zip(standings);
-        rows.filter_map(|((limit, charge), &standing)| {
-            let mark = u64::from(limit.limit.warn?);
-            let meter = charge.meter.get();
-            let mut warning = Warning { limit, subject: None, standing, meter };
-            (warning.percent() >= mark).then(|| {
-                warning.subject = self.subject_of(limit, candidate);
-                warning
-            })
-        })
-    }
-
-    /// What this request would cost, for a statistic of what refusing it saved.
-    pub fn pricing(&self) -> Pricing {
-        let first = self.candidates.first().map(|first| first.deployment.clone());
-        let most = Tokens::new(self.output.stretch.most);
-        Pricing { first, answers: self.ask.answers, most }
     }
 }
 

@@ -7,9 +7,12 @@ use tollgate_units::{Amount, Timestamp};
 use tollgate_wire::Endpoint;
 
 use crate::bound::BoundLimit;
-use crate::plan::{Candidate, Request};
-use crate::policy::{Model, Policy};
-use crate::principal::{Caller, Subject};
+use crate::charge::Request;
+use crate::deployment::Model;
+use crate::plan::Candidate;
+use crate::policy::Policy;
+use crate::principal::Caller;
+use crate::subject::Subject;
 use crate::{SubjectKind, Unit};
 
 /// A limit on a caller, and the meter to look at.

@@ -7,8 +7,8 @@ use tollgate_wire::Usage;
 
 use crate::Unit;
 use crate::bound::BoundLimit;
+use crate::deployment::Deployment;
 use crate::plan::Candidate;
-use crate::policy::Deployment;
 
 /// How a request ended, as far as the caller's meters care.
 #[derive(Clone, Copy, Debug)]

@@ -11,9 +11,10 @@ use tollgate_units::Tokens;
 use tollgate_wire::{Reference, Stored};
 
 use crate::consider::Options;
-use crate::policy::Deployment;
-use crate::principal::{Caller, fingerprint};
+use crate::deployment::Deployment;
+use crate::principal::Caller;
 use crate::refusal::Refusal;
+use crate::subject::fingerprint;
 
 impl Caller {
     /// 128 bits that stand for whose it is what the caller has made: its user's, else its key's.

@@ -3,7 +3,7 @@
 use tollgate_limits::Rule;
 use tollgate_units::{Amount, Span, Timestamp};
 
-use super::Limit;
+use super::{Limit, grouped};
 use crate::sentence::parse;
 
 fn limit(text: &str) -> Limit {
@@ -91,4 +91,12 @@ fn a_window_is_as_long_as_its_longest() {
     assert_eq!(secs("1 request per month"), Some(31 * 86_400));
     assert_eq!(secs("1 request at once"), None);
     assert_eq!(secs("1 request per key"), None);
+}
+
+#[test]
+fn thousands_stand_apart() {
+    assert_eq!(grouped(0), "0");
+    assert_eq!(grouped(999), "999");
+    assert_eq!(grouped(12_800), "12,800");
+    assert_eq!(grouped(1_000_000), "1,000,000");
 }
