@@ -54,6 +54,7 @@ impl Database {
             path: path.to_owned(),
             detail: error.to_string(),
         })?;
+        make_private(&path);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -183,6 +184,15 @@ impl Database {
         }
         Err(OpenError::Corrupt { path: self.path.clone(), detail: verdict })
     }
+}
+
+/// Makes a file that is not there so that only its owner may read it, as then may nobody else what
+/// SQLite puts beside it. What goes wrong goes wrong again when it is opened, and is told there.
+fn make_private(path: &Path) {
+    let mut options = std::fs::File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _made = options.write(true).create_new(true).open(path);
 }
 
 /// Which file a name stands for; where the system cannot tell, all are the same.

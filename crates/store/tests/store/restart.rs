@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use tollgate_store::{Clock, Memory, OpenError};
+use tollgate_store::{Clock, Memory, OpenError, Registry};
 use tollgate_units::{Amount, Span};
 
 use crate::stand::*;
@@ -47,6 +47,28 @@ fn after_a_clean_stop_everything_is_as_it_was() {
     hand.advance(MINUTE);
     assert_eq!(left(&store, 1, per_minute(1000)), 1000);
     assert_ne!(left(&store, 0, per_day(1000)), 1000);
+}
+
+#[test]
+fn only_its_owner_may_read_what_is_kept() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = Directory::new();
+    let (clock, _hand) = Clock::manual(MIDNIGHT);
+    let store = open(&directory.file(), clock);
+    store.reserve(one(0, per_day(100), 30)).unwrap().settle(&[Amount::new(30)]);
+    store.close().unwrap();
+    drop(store);
+    let registry = Registry::open(&directory.path().join("keys.db")).unwrap();
+    let mut seen = 0;
+    for file in fs::read_dir(directory.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.path().display());
+        seen += 1;
+    }
+    assert!(seen >= 2, "{seen} files");
+    drop(registry);
 }
 
 #[test]
