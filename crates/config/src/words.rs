@@ -253,6 +253,8 @@ fn warnings(config: &Config) -> Vec<String> {
             }
         }
         for limit in &applied {
+            let deaf = deaf(settings, &models, limit);
+            warnings.extend(deaf.map(|what| format!("tier {}: \"{limit}\" {what}", tier.name)));
             let unsaid = limit.subjects.iter().find_map(|kind| unsaid(settings, kind));
             warnings.extend(unsaid.map(|what| format!("tier {}: \"{limit}\" {what}", tier.name)));
         }
@@ -263,6 +265,28 @@ fn warnings(config: &Config) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// Why a limit that names another model refuses some requests all the same.
+fn deaf(settings: &Settings, models: &[String], limit: &Limit) -> Option<String> {
+    let Exceed::Downgrade(target) = &limit.exceed else {
+        return None;
+    };
+    let spoken = |name: &str| {
+        let model = settings.models.iter().find(|model| model.name == name);
+        let routes = model.into_iter().flat_map(|model| &model.serve);
+        let accounts = routes.filter_map(|route| {
+            settings.providers.iter().find(|account| account.name == route.provider)
+        });
+        accounts.map(|account| account.protocol).collect::<Vec<_>>()
+    };
+    let known = spoken(target);
+    let others = models.iter().filter(|name| spoken(name).iter().any(|it| !known.contains(it)));
+    let others: Vec<&str> = others.map(String::as_str).collect();
+    (!others.is_empty()).then(|| {
+        let others = others.join(", ");
+        format!("cannot send requests for {others} to {target}, which speaks another protocol")
+    })
 }
 
 /// Why a limit by a header counts by nothing of the kind.

@@ -244,6 +244,28 @@ fn secrets_are_never_printed() {
 }
 
 #[test]
+fn a_model_that_speaks_another_protocol_stands_in_for_nobody() {
+    let config = right(
+        "providers:
+  openai: {api_key: '${OPENAI_API_KEY}'}
+  anthropic: {api_key: '${OPENAI_API_KEY}'}
+models:
+  gpt-4o: {serve: [openai/gpt-4o]}
+  mini: {serve: [openai/gpt-4o-mini]}
+  claude: {serve: [anthropic/claude-opus-5]}
+tiers:
+  pro: {models: ['*'], limits: [500k tokens per day per key then downgrade to mini]}
+  plain: {models: [gpt-4o, mini], limits: [9k tokens per day per key then downgrade to mini]}
+",
+    );
+    let words = in_words(&config);
+    let warnings = words.split("Warnings\n").nth(1).unwrap_or_default();
+    let told = "  tier pro: \"500k tokens per day per key, then downgrade to mini\" cannot send \
+                requests for claude to mini, which speaks another protocol\n";
+    assert_eq!(warnings, told);
+}
+
+#[test]
 fn check_says_what_each_caller_may_do() {
     assert_eq!(in_words(&right(DOCUMENTED)), include_str!("documented.txt"));
 }
