@@ -17,6 +17,7 @@ HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent
 PROXY_CORE, LOAD_CORE = "0", "1"
 KEY, PLAIN_KEY = "bench-key-0123456789abcdef", "plain-key-0123456789abcdef"
+ADMIN_TOKEN = "bench-admin-0123456789abcdef"
 TICK = os.sysconf("SC_CLK_TCK")
 START_SECONDS_MAX = 30
 
@@ -113,18 +114,21 @@ def provider(binaries, directory, *options):
     return process
 
 
-def gateway(binaries, directory, providers, log, everybody):
+def gateway(binaries, directory, providers, log, everybody, more_tiers=""):
     """A fresh gateway with an empty journal, and with one limit for everybody together."""
     directory = pathlib.Path(directory)
     directory.mkdir()
     config = directory / "tollgate.yaml"
-    fill("tollgate.yaml.template", config, dir=directory, everybody=everybody, **providers)
+    fill("tollgate.yaml.template", config, dir=directory, everybody=everybody,
+         more_tiers=more_tiers, **providers)
     env = {"BENCH_KEY": KEY, "BENCH_PLAIN_KEY": PLAIN_KEY, "RUST_LOG": log,
-           "BENCH_ADMIN_TOKEN": "bench-admin-0123456789abcdef"}
+           "BENCH_ADMIN_TOKEN": ADMIN_TOKEN}
     command = [binaries / "tollgate", "serve", "--config", config, "--threads", "1"]
     process = Process(PROXY_CORE, command, directory, env)
     address = process.line(r"listening on http://(\S+)")
-    return Proxy("tollgate", address, address, process)
+    gate = Proxy("tollgate", address, address, process)
+    gate.config, gate.admin = config, process.line(r"admin on http://(\S+)")
+    return gate
 
 
 def nginx(directory, json_address, streams_address):
@@ -176,9 +180,9 @@ def wrk(url, bodies, connections, seconds):
     return seen
 
 
-def load(binaries, url, *options):
-    """One run of the load in streams; times in microseconds."""
-    command = [binaries / "examples/load", url, "--key", KEY, "--model", "gpt-4.1", *options]
+def load(binaries, url, *options, model="gpt-4.1"):
+    """One run of the load in streams, or by the clock; times in microseconds."""
+    command = [binaries / "examples/load", url, "--key", KEY, "--model", model, *options]
     process = Process(LOAD_CORE, command, HERE)
     seen = json.loads(process.line(r"^(\{.*\})$", 300))
     process.child.wait()

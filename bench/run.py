@@ -14,14 +14,16 @@ import pathlib
 import random
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import processes
-from processes import KEY, PLAIN_KEY, ROOT, Proxy, ask, gateway, load, nginx, provider, wrk
+from processes import ADMIN_TOKEN, KEY, PLAIN_KEY, ROOT, Proxy, ask, gateway, load, nginx, provider, wrk
 
 BIG_BYTES, SMALL_BYTES, BODIES, BIG_BODIES = 1_000_000, 1024, 64, 8
 STREAMS, HELD = 200, 1000
@@ -52,10 +54,10 @@ class Bench:
         self.rows.append(f"| {what} | {target} | {figure} | {met} |")
         say(f"{what}: {figure} (must reach {target}: {met})")
 
-    def gateway(self, log="warn", everybody="$100000000 per month"):
+    def gateway(self, log="warn", everybody="$100000000 per month", more_tiers=""):
         self.gateways += 1
         return gateway(self.binaries, self.directory / f"gate{self.gateways}",
-                       self.direct.addresses, log, everybody)
+                       self.direct.addresses, log, everybody, more_tiers)
 
     def nginx(self):
         self.gateways += 1
@@ -272,6 +274,73 @@ def big_prompts(bench, small, big):
               f"{added['nginx']:+.2f}, direct {added['direct']:+.2f})", added["tollgate"] <= 5)
 
 
+RATE, CONNECTIONS, TIERS = 1000, 50, 1000
+
+
+def reload(bench):
+    """Whole answers asked for by the clock, while a file with 10,000 limits is put in force, and a
+    broken one is not, again and again."""
+    seconds, every = bench.options.seconds, CONNECTIONS * 1000 // RATE
+    options = ["--streams", CONNECTIONS, "--every-ms", every, "--spread-ms", every,
+               "--rounds", seconds * 1000 // every]
+    limits = ["1000M requests per minute per key", "1000M requests per day per user",
+              "1000M tokens per day per user", "1000M tokens per minute per user",
+              "$100000 per day per team", "$100000 per month per team", "$100000 per month per org",
+              "1k requests at once per key", "1k streams at once per user",
+              "100M steps per session"]
+    tiers = "".join(f"  tier{number}:\n    models: [gpt-4.1]\n    limits: [{', '.join(limits)}]\n"
+                    for number in range(TIERS))
+    with bench.gateway(more_tiers=tiers) as gate:
+        def run(of):
+            stop, changing = threading.Event(), threading.Thread()
+            before = stands(gate)["reloads"]
+            if of.name == "reloading":
+                changing = threading.Thread(target=keep_changing, args=(gate, stop))
+                changing.start()
+            seen = load(bench.binaries, gate.url("json"), *options, model="gpt-4.1-mini")
+            stop.set()
+            if changing.ident:
+                changing.join()
+            time.sleep(1)
+            return {**seen["total"], "answers": seen["streams"],
+                    "reloads": stands(gate)["reloads"] - before}
+
+        load(bench.binaries, gate.url("json"), *options, model="gpt-4.1-mini")
+        quiet = Proxy("quiet", None, None, pid=gate.pid)
+        reloading = Proxy("reloading", None, None, pid=gate.pid)
+        seen = turns(bench, [quiet, reloading], run)
+    times, answers = (sum(run[key] for run in seen["reloading"]) for key in ("reloads", "answers"))
+    most = {name: max(run["max"] for run in runs) / 1000 for name, runs in seen.items()}
+    tail = {name: median(runs, "p99") / 1000 for name, runs in seen.items()}
+    late = {name: sum(run["over_5_ms"] for run in runs) for name, runs in seen.items()}
+    bench.row(f"{RATE:,} requests a second by the clock, {times} reloads of a file with "
+              f"{TIERS * len(limits):,} limits: requests that fail", "0", f"0 of {answers:,}", True)
+    bench.row("the same: longest from when it was due; without reloads", "≤ 5 ms; –",
+              f"{most['reloading']:.2f} ms ({late['reloading']} over 5 ms, p99 "
+              f"{tail['reloading']:.2f}); {most['quiet']:.2f} ms ({late['quiet']}, p99 "
+              f"{tail['quiet']:.2f})", most["reloading"] <= 5)
+
+
+def keep_changing(gate, stop):
+    """Puts another file in its place every 0.7 s, of which every third is broken."""
+    text, number = gate.config.read_text(), 0
+    while not stop.wait(0.7):
+        number += 1
+        amount = f"{100 + number % 9}M steps" if number % 3 else "100M stepps"
+        new = gate.config.with_suffix(".new")
+        new.write_text(text.replace("100M steps", amount))
+        new.rename(gate.config)
+        os.kill(gate.pid, signal.SIGHUP)
+
+
+def stands(gate):
+    """How the configuration of a running gateway stands."""
+    status, text = ask(gate.admin, "/api/v1/config", ADMIN_TOKEN)
+    if status != 200:
+        raise RuntimeError(f"{status} {text[:500]}")
+    return json.loads(text)
+
+
 def machine():
     described = subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout
     model = re.search(r"Model name:\s*(.*)", described)[1]
@@ -292,7 +361,7 @@ def first_in_line(nice):
         sessions.write_text(str(nice))
 
 
-ROWS = ("start", "memory", "chat", "streams", "big")
+ROWS = ("start", "memory", "chat", "streams", "big", "reload")
 
 
 def main():
@@ -319,7 +388,8 @@ def main():
             small, big = bench.bodies()
             parts = {"start": lambda: start(bench), "memory": lambda: memory(bench),
                      "chat": lambda: chat(bench, small), "streams": lambda: streams(bench),
-                     "big": lambda: big_prompts(bench, small, big)}
+                     "big": lambda: big_prompts(bench, small, big),
+                     "reload": lambda: reload(bench)}
             for name in ROWS:
                 if name in options.rows:
                     parts[name]()

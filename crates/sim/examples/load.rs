@@ -1,10 +1,12 @@
-//! Load in streams: so many at once, so often, and how evenly their pieces arrive.
+//! Load in streams: so many at once, so often, and how evenly their pieces arrive. And load at a
+//! rate: whole answers, asked for by the clock.
 //!
-//! One line of JSON on standard output, times in microseconds. Whole answers are loaded with
-//! `wrk`; nothing at hand measures the gaps inside a stream. One thread and plain HTTP/1.1
-//! connections, opened beforehand and kept, so that what is measured is the other side.
-//! When it is wrong: pieces that arrive while this thread is busy are stamped late, so compare
-//! with the same run straight at the provider.
+//! One line of JSON on standard output, times in microseconds. As many whole answers as there can
+//! be are loaded with `wrk`; nothing at hand measures the gaps inside a stream, or asks by the
+//! clock and counts from when it was due, so that what is held up is not asked less. One thread and
+//! plain HTTP/1.1 connections, opened beforehand and kept, so that what is measured is the other
+//! side. When it is wrong: pieces that arrive while this thread is busy are stamped late, so
+//! compare with the same run straight at the provider.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -44,6 +46,9 @@ struct Options {
     /// The time over which the starts of a round are spread
     #[arg(long, default_value_t = 200)]
     spread_ms: u64,
+    /// Ask for whole answers, this many milliseconds after the last was due
+    #[arg(long)]
+    every_ms: Option<u64>,
     /// The gap between pieces that the provider was told to keep
     #[arg(long, default_value_t = 5)]
     gap_ms: u64,
@@ -109,11 +114,20 @@ async fn repeat(
     mut sender: SendRequest<Full<Bytes>>,
     delay: Duration,
 ) -> Result<Seen, Failed> {
-    tokio::time::sleep(delay).await;
+    let mut due = Instant::now() + delay;
+    tokio::time::sleep_until(due).await;
     let mut seen = Seen::default();
     for _ in 0..options.rounds {
         sender.ready().await?;
-        seen.watch(&options, &mut sender).await?;
+        let start = match options.every_ms {
+            Some(every) => {
+                tokio::time::sleep_until(due).await;
+                let next = due + Duration::from_millis(every);
+                std::mem::replace(&mut due, next)
+            }
+            None => Instant::now(),
+        };
+        seen.watch(&options, &mut sender, start).await?;
     }
     Ok(seen)
 }
@@ -138,7 +152,7 @@ async fn hold(options: &Options) -> Result<Seen, Failed> {
 fn request(options: &Options) -> Result<Request<Full<Bytes>>, Failed> {
     let body = json!({
         "model": options.model,
-        "stream": true,
+        "stream": options.every_ms.is_none(),
         "max_tokens": 1000,
         "messages": [{"role": "user", "content": options.prompt}],
     });
@@ -160,13 +174,13 @@ struct Seen {
 }
 
 impl Seen {
-    /// One stream from request to end.
+    /// One answer from when it was asked for, at `start`, to its end.
     async fn watch(
         &mut self,
         options: &Options,
         sender: &mut SendRequest<Full<Bytes>>,
+        start: Instant,
     ) -> Result<(), Failed> {
-        let start = Instant::now();
         let mut answer = sender.send_request(request(options)?).await?;
         if !answer.status().is_success() {
             return Err(format!("answered {}", answer.status()).into());
@@ -215,7 +229,10 @@ fn spread(mut times: Vec<u64>) -> Value {
         let last = times.len().saturating_sub(1);
         times.get(last * percent / 100).copied().unwrap_or_default()
     };
-    json!({"p50": at(50), "p90": at(90), "p99": at(99), "max": at(100)})
+    let over_5_ms = times.iter().filter(|&&time| time > 5000).count();
+    json!({
+        "p50": at(50), "p90": at(90), "p99": at(99), "max": at(100), "over_5_ms": over_5_ms,
+    })
 }
 
 fn micros(time: Duration) -> u64 {
