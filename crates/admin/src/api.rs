@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::body::to_bytes;
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -60,6 +61,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/readyz", get(ready))
         .merge(behind_token)
         .layer(middleware::from_fn_with_state(admin.clone(), own_origin))
+        .layer(middleware::map_response(told_as_json))
         .with_state(admin)
 }
 
@@ -80,8 +82,14 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Question {
-    /// The key's name; absent for an anonymous caller.
+    /// The key's name, or the JWT's for its caller; absent for an anonymous caller.
     key: Option<String>,
+    /// The issuer of a JWT.
+    issuer: Option<String>,
+    /// The JWT's tier.
+    tier: Option<String>,
+    /// The user that the request names.
+    user: Option<String>,
     /// The caller's address; absent for loopback.
     ip: Option<std::net::IpAddr>,
     /// The session that the request belongs to.
@@ -100,9 +108,9 @@ async fn explain(State(admin): State<Admin>, Json(question): Json<Question>) -> 
             return mistake(StatusCode::NOT_FOUND, &format!("there is no path {path} to explain"));
         }
         Some((_, Some(endpoint))) => endpoint,
-        None => usual_endpoint(&admin, question.model.as_deref()),
+        None => usual_endpoint(&admin, &question),
     };
-    let body = match (question.request, question.model) {
+    let body = match (&question.request, &question.model) {
         (Some(request), _) => request.get().to_owned(),
         (None, Some(model)) => json!({
             "model": model,
@@ -114,21 +122,25 @@ async fn explain(State(admin): State<Admin>, Json(question): Json<Question>) -> 
             return mistake(StatusCode::BAD_REQUEST, "name a model, or give a whole request");
         }
     };
-    let asker = Asker { key: question.key, ip: question.ip, session: question.session };
-    let explained = admin.gateway.explain(&asker, endpoint, &body.into()).await;
-    match explained {
-        Some(explanation) => Json(explanation).into_response(),
-        None if asker.key.is_some() => {
-            mistake(StatusCode::NOT_FOUND, "there is no key of that name")
-        }
-        None => mistake(StatusCode::NOT_FOUND, "name a key: nobody is admitted without one"),
+    let Question { key, issuer, tier, user, ip, session, .. } = question;
+    let asker = Asker { key, issuer, tier, user, ip, session };
+    match admin.gateway.explain(&asker, endpoint, &body.into()).await {
+        Ok(explanation) => Json(explanation).into_response(),
+        Err(unnamed) => Objection::field(unnamed.field, unnamed.message).into_response(),
     }
 }
 
-/// Where `model` is usually asked for.
-fn usual_endpoint(admin: &Admin, model: Option<&str>) -> Endpoint {
+/// Where the model in question is usually asked for.
+fn usual_endpoint(admin: &Admin, question: &Question) -> Endpoint {
+    #[derive(Deserialize)]
+    struct Named {
+        model: String,
+    }
+    let named = |request: &RawValue| serde_json::from_str(request.get()).ok();
+    let of_request = || named(question.request.as_deref()?).map(|Named { model }| model);
+    let model = question.model.clone().or_else(of_request);
     let live = admin.gateway.live();
-    match model.and_then(|model| live.policy.protocol_of(model)) {
+    match model.and_then(|model| live.policy.protocol_of(&model)) {
         Some(Protocol::Anthropic) => Endpoint::Messages,
         Some(Protocol::OpenAi) | None => Endpoint::ChatCompletions,
     }
@@ -184,6 +196,24 @@ async fn own_origin(State(admin): State<Admin>, request: Request, next: Next) ->
         None => next.run(request).await,
     }
 }
+
+/// What the framework refuses (a wrong method, a body too large, a broken question), told as
+/// everything else here is.
+async fn told_as_json(response: Response) -> Response {
+    let status = response.status();
+    let is_json = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/json");
+    let is_told = response.headers().get(header::CONTENT_TYPE).is_some_and(is_json);
+    if is_told || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let text = to_bytes(response.into_body(), REFUSAL_BYTES_MAX).await.unwrap_or_default();
+    match status {
+        StatusCode::METHOD_NOT_ALLOWED => mistake(status, "\"Allow\" says what this path takes"),
+        _ => mistake(status, &String::from_utf8_lossy(&text)),
+    }
+}
+
+const REFUSAL_BYTES_MAX: usize = 4096;
 
 fn mistake(status: StatusCode, message: &str) -> Response {
     Objection::new(status, message).into_response()

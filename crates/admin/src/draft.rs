@@ -43,6 +43,9 @@ pub(crate) fn apply(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<(), Objection> {
+    if fields.clears("tier") {
+        return Err(Objection::field("tier", "expected a tier: a key is always in one"));
+    }
     if let Some(tier) = fields.text("tier")? {
         if policy.tier_names().all(|name| name != tier) {
             return Err(Objection::unknown("tier", "tier", tier, policy.tier_names()));
@@ -62,7 +65,7 @@ pub(crate) fn apply(
         }
     }
     if let Some(sentences) = fields.texts("limits", LIMITS_MAX)? {
-        key.limits = limits(&sentences)?;
+        key.limits = limits(&sentences, policy)?;
     } else if fields.clears("limits") {
         key.limits.clear();
     }
@@ -73,6 +76,8 @@ pub(crate) fn apply(
     }
     if let Some(trusted) = fields.flag("trust_user")? {
         key.trust_user = trusted;
+    } else if fields.clears("trust_user") {
+        key.trust_user = false;
     }
     expiry(fields, key, now)
 }
@@ -93,16 +98,16 @@ fn expiry(fields: &Fields, key: &mut IssuedKey, now: Timestamp) -> Result<(), Ob
 }
 
 /// The sentences as the gateway would write them: each one read, each another limit.
-fn limits(sentences: &[&str]) -> Result<Vec<String>, Objection> {
+fn limits(sentences: &[&str], policy: &Policy) -> Result<Vec<String>, Objection> {
     let mut seen = BTreeMap::new();
     let mut limits = Vec::new();
     for (at, text) in sentences.iter().enumerate() {
         let field = format!("limits[{at}]");
         let limit = parse(text).map_err(|mistake| Objection::sentence(&field, text, &mistake))?;
-        if matches!(limit.exceed, Exceed::Downgrade(_)) {
-            let message = "a key's own limit cannot send requests to another model: whether such \
-                           ways end is seen when the configuration is read; put it in a tier";
-            return Err(Objection::field(&field, message));
+        if let Exceed::Downgrade(target) = &limit.exceed
+            && policy.model_names().all(|name| *name != **target)
+        {
+            return Err(Objection::unknown(&field, "model", target, policy.model_names()));
         }
         let named = limit.name.as_ref().map(|name| format!("named {name}"));
         for same in [Some(limit.identity()), named].into_iter().flatten() {

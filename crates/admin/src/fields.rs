@@ -1,6 +1,11 @@
 //! The fields of a request's body, read one by one, so that a wrong one is named.
 
+use std::fmt;
+
 use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
 use serde_json::{Map, Value};
 use tollgate_policy::instant;
 use tollgate_units::{Span, Timestamp};
@@ -29,11 +34,11 @@ impl Fields {
             return Err(Objection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
         }
         let wrong = |message: String| Objection::new(StatusCode::BAD_REQUEST, message);
-        let value: Value = serde_json::from_slice(body)
-            .map_err(|error| wrong(format!("the body is not JSON: {error}")))?;
-        let Value::Object(map) = value else {
-            return Err(wrong("the body is not a JSON object".to_owned()));
-        };
+        let Members(map) =
+            serde_json::from_slice(body).map_err(|error| match error.classify() {
+                Category::Data => wrong(format!("the body: {error}")),
+                _ => wrong(format!("the body is not JSON: {error}")),
+            })?;
         match map.keys().find(|name| !known.contains(&name.as_str())) {
             Some(name) => Err(Objection::unknown(name, "field", name, known.iter().copied())),
             None => Ok(Self(map)),
@@ -122,6 +127,38 @@ impl Fields {
             return Err(Objection::field(name, "expected an instant to come; this one has passed"));
         }
         Ok(Some(instant))
+    }
+}
+
+/// The members of an object, none of them there twice: which of two counts is nobody's to guess.
+struct Members(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfAnObject;
+
+        impl<'de> Visitor<'de> for OfAnObject {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Members, A::Error> {
+                let mut members = Map::new();
+                while let Some(name) = access.next_key::<String>()? {
+                    if members.contains_key(&name) {
+                        return Err(A::Error::custom(format!(
+                            "the field \"{name}\" is there twice"
+                        )));
+                    }
+                    members.insert(name, access.next_value()?);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(OfAnObject)
     }
 }
 

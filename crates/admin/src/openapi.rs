@@ -292,7 +292,10 @@ fn schemas() -> Value {
 
 fn question() -> Value {
     json!({"type": "object", "additionalProperties": false, "properties": {
-        "key": text("The key's name; absent for a caller without one."),
+        "key": text("The key's name, or the JWT's for its caller; absent for one without either."),
+        "issuer": text("The issuer of the caller's JWT."),
+        "tier": text("The tier that the JWT says."),
+        "user": text("The user that the request names."),
         "ip": text("The caller's address."),
         "session": text("The session."),
         "model": text("The model, where no request is given."),

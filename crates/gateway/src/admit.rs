@@ -42,6 +42,16 @@ pub(crate) struct Asking<'a> {
 }
 
 impl NoRoom {
+    /// The candidate at `at` would have room first.
+    pub(crate) fn at(plan: impl Into<Box<Plan>>, at: usize, denied: Denied) -> Self {
+        Self { plan: plan.into(), denied: Some((at, denied)) }
+    }
+
+    /// No candidate is left that could ever have room.
+    pub(crate) fn nowhere(plan: impl Into<Box<Plan>>) -> Self {
+        Self { plan: plan.into(), denied: None }
+    }
+
     /// What the first limit that refused counts: a metric's label.
     pub(crate) fn unit(&self) -> &'static str {
         let first = self.denied.as_ref().and_then(|(at, denied)| {
@@ -71,11 +81,11 @@ pub(crate) fn admit(asking: Asking<'_>, plan: Plan) -> Result<Admitted, NoRoom> 
     loop {
         let at = match search.step() {
             Next::Try(at) => at,
-            Next::Refuse(at, denied) => return Err(NoRoom { plan, denied: Some((at, denied)) }),
-            Next::Failed => return Err(NoRoom { plan, denied: None }),
+            Next::Refuse(at, denied) => return Err(NoRoom::at(plan, at, denied)),
+            Next::Failed => return Err(NoRoom::nowhere(plan)),
         };
         let Some(candidate) = plan.candidates().get(at) else {
-            return Err(NoRoom { plan, denied: None });
+            return Err(NoRoom::nowhere(plan));
         };
         let since = Instant::now();
         let decided = asking.meters.reserve(candidate.charges().clone());
@@ -167,13 +177,9 @@ impl Admitted {
         self.at
     }
 
-    /// Books the truth. Nothing is settled where nothing was used: then all of it is void.
-    pub(crate) fn settle(self, ended: Ended<'_>) -> Option<tollgate_limits::Settlement> {
-        self.settle_and_keep(ended).1
-    }
-
-    /// As [`Admitted::settle`], and hands the plan on.
-    pub(crate) fn settle_and_keep(
+    /// Books the truth, and hands the plan on. Nothing is settled where nothing was used: then all
+    /// of it is void.
+    pub(crate) fn settle(
         self,
         ended: Ended<'_>,
     ) -> (Box<Plan>, Option<tollgate_limits::Settlement>) {

@@ -2,20 +2,25 @@
 //! decide as on the way of a request.
 
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
 use tollgate_limits::{Denied, Short, Standing, Wait};
-use tollgate_policy::{Caller, Candidate, Next, Plan, Refusal, Search};
-use tollgate_units::{Span, Timestamp, Tokens};
+use tollgate_policy::{Caller, Candidate, Next, OnRunaway, Plan, Refusal, Search};
+use tollgate_units::{Span, Tokens};
 use tollgate_wire::Endpoint;
 
 use crate::admit::NoRoom;
-use crate::gate::{Gateway, moment};
+use crate::downgrade::{Downgrades, Unserved};
+use crate::gate::Gateway;
 use crate::models::shown;
+use crate::runaway::suspected;
 use crate::scales::Busy;
-use crate::stored::own;
+use crate::stopped::BUSY;
+use crate::stored::{NotOwned, own};
+use crate::whose::Unnamed;
 
 /// What would happen to a request.
 #[derive(Debug, Default, Serialize)]
@@ -66,8 +71,14 @@ pub struct Verdict {
 /// Who is said to ask.
 #[derive(Clone, Debug, Default)]
 pub struct Asker {
-    /// The key's name; nothing for an anonymous caller.
+    /// The key's name; under an issuer, its name for the caller. Nothing for an anonymous caller.
     pub key: Option<String>,
+    /// The issuer of the caller's JWT.
+    pub issuer: Option<String>,
+    /// The tier that the JWT says.
+    pub tier: Option<String>,
+    /// The user that the request names.
+    pub user: Option<String>,
     /// The address; loopback where none is said.
     pub ip: Option<IpAddr>,
     /// The session.
@@ -75,105 +86,92 @@ pub struct Asker {
 }
 
 impl Gateway {
-    /// What would happen to `body`, sent by `asker`, now. Nothing when there is no such caller.
+    /// What would happen to `body`, sent by `asker`, now.
+    ///
+    /// # Errors
+    /// There is no such caller.
     pub async fn explain(
         self: &Arc<Self>,
         asker: &Asker,
         endpoint: Endpoint,
         body: &Bytes,
-    ) -> Option<Explanation> {
-        let caller = self.caller_asking(asker)?;
+    ) -> Result<Explanation, Unnamed> {
+        let caller = self.asking(asker)?;
         let tier = caller.tier_name().to_string();
-        let told = |refusal: Refusal| Explanation {
-            tier: tier.clone(),
-            refusal: Some(refusal.notice(String::new(), Span::ZERO).message),
+        let foreseen = self.foresee(caller, asker.session.as_deref(), (endpoint, body)).await;
+        Ok(foreseen.unwrap_or_else(|refusal| Explanation {
+            tier,
+            refusal: Some(refusal),
             ..Explanation::default()
-        };
-        let busy = || Explanation {
-            refusal: Some("Too many long prompts are being read. Try again.".to_owned()),
-            tier: tier.clone(),
-            ..Explanation::default()
-        };
-        let ask = match self.scales.read(endpoint, body).await {
-            Ok(Ok(ask)) => ask,
-            Ok(Err(malformed)) => return Some(told(Refusal::Malformed(malformed))),
-            Err(Busy) => return Some(busy()),
-        };
-        let mut options = match caller.consider(ask) {
-            Ok(options) => options,
-            Err(refusal) => return Some(told(refusal)),
-        };
-        options = match own(self, options).await {
-            Ok(options) => options,
-            Err(not_owned) => {
-                let refusal = Some(not_owned.message());
-                return Some(Explanation { refusal, tier, ..Explanation::default() });
-            }
-        };
-        let mut refused: Option<(NoRoom, Timestamp)> = None;
-        loop {
-            let Ok(weight) = self.scales.weigh(&options, body).await else {
-                return Some(busy());
-            };
-            let moment = moment(&self.meters, &options);
-            let plan = match (options.plan(weight.counts, moment), refused) {
-                (Ok(plan), before) => {
-                    refused = before;
-                    plan
-                }
-                (Err(refusal), None) => return Some(told(refusal)),
-                (Err(_), Some((full, now))) => return Some(self.explain_refusal(&full, now)),
-            };
-            let denied = match self.walk(&plan) {
-                Next::Try(at) => return Some(self.explain_way(&plan, at, moment.now)),
-                Next::Refuse(at, denied) => Some((at, denied)),
-                Next::Failed => None,
-            };
-            let full = NoRoom { plan: Box::new(plan), denied };
-            let next = full.downgraded();
-            let full = match refused {
-                Some((before, _)) => before.or_sooner(full),
-                None => full,
-            };
-            match next {
-                Some(next) => options = next,
-                None => return Some(self.explain_refusal(&full, moment.now)),
-            }
-            refused = Some((full, moment.now));
-        }
+        }))
     }
 
-    fn caller_asking(&self, asker: &Asker) -> Option<Caller> {
-        let caller = self.caller_called(asker.key.as_deref(), asker.ip)?;
-        Some(match &asker.session {
-            Some(name) => {
-                let session = caller.session(name);
-                caller.within(session)
+    /// The stages of a request, with nothing taken; what is told where it stops before any limit
+    /// is asked.
+    async fn foresee(
+        self: &Arc<Self>,
+        caller: Caller,
+        session: Option<&str>,
+        (endpoint, body): (Endpoint, &Bytes),
+    ) -> Result<Explanation, String> {
+        let told = |refusal: Refusal| refusal.notice(String::new(), Span::ZERO).message;
+        let malformed = |malformed| told(Refusal::Malformed(malformed));
+        let busy = |Busy| BUSY.to_owned();
+        let ask = self.scales.read(endpoint, body).await.map_err(busy)?.map_err(malformed)?;
+        let caller = caller.speaking_for(&ask).map_err(malformed)?;
+        let session = session.or(ask.session.as_deref()).map(|name| caller.session(name));
+        let caller = match session {
+            Some(session) => {
+                let root = self.sessions.known_root(&session, self.clock().now());
+                caller.within(root.unwrap_or(session))
             }
             None => caller,
-        })
+        };
+        if let Some((suspicion, OnRunaway::Stop)) = suspected(self, &caller) {
+            return Err(suspicion.told());
+        }
+        let options = caller.consider(ask).map_err(told)?;
+        let options = own(self, options).await.map_err(NotOwned::message)?;
+        let mut way = Downgrades::from(options);
+        loop {
+            let weight = self.scales.weigh(way.options(), body).await.map_err(busy)?;
+            match way.ask(&self.meters, weight.counts, |plan| self.look(plan)) {
+                ControlFlow::Break(Ok(found)) => return Ok(found),
+                ControlFlow::Break(Err(Unserved::Refused(refusal, _))) => {
+                    return Err(told(refusal));
+                }
+                ControlFlow::Break(Err(Unserved::Full(full))) => {
+                    return Ok(self.explain_refusal(&full));
+                }
+                ControlFlow::Continue(next) => way = next,
+            }
+        }
     }
 
     /// The walk over a plan's candidates that admission makes, with nothing taken.
-    fn walk(&self, plan: &Plan) -> Next {
+    fn look(&self, plan: Plan) -> Result<Explanation, NoRoom> {
         let mut search = Search::new(plan.candidates().len());
         loop {
-            match search.step() {
-                Next::Try(at) => {
-                    let Some(candidate) = plan.candidates().get(at) else {
-                        return Next::Failed;
-                    };
-                    match self.meters.peek(candidate.charges()) {
-                        Ok(_) => return Next::Try(at),
-                        Err(denied) => search.denied(denied),
-                    }
+            let at = match search.step() {
+                Next::Try(at) => at,
+                Next::Refuse(at, denied) => return Err(NoRoom::at(plan, at, denied)),
+                Next::Failed => return Err(NoRoom::nowhere(plan)),
+            };
+            let Some(candidate) = plan.candidates().get(at) else {
+                return Err(NoRoom::nowhere(plan));
+            };
+            match self.meters.peek(candidate.charges()) {
+                Ok((stretch, standings)) => {
+                    let look = Look { plan: &plan, candidate, stretch };
+                    let explained = look.explanation(self, &standings, None);
+                    return Ok(Explanation { admitted: true, ..explained });
                 }
-                ended @ (Next::Refuse(..) | Next::Failed) => return ended,
+                Err(denied) => search.denied(denied),
             }
         }
     }
 
-    fn explain_refusal(&self, full: &NoRoom, now: Timestamp) -> Explanation {
+    fn explain_refusal(&self, full: &NoRoom) -> Explanation {
         let told = full.denied.as_ref();
         let told = told.and_then(|(at, denied)| Some((full.plan.candidates().get(*at)?, denied)));
         let Some((candidate, denied)) = told else {
@@ -181,26 +179,13 @@ impl Gateway {
             return Explanation { tier, ..Explanation::default() };
         };
         let stretch = candidate.charges().stretch().least;
-        let look = Look { plan: &full.plan, candidate, stretch, now };
-        let refusal = full.plan.refusal(candidate, denied, now);
+        let look = Look { plan: &full.plan, candidate, stretch };
+        let refusal = full.plan.refusal(candidate, denied, full.plan.now());
         let message = refusal.notice(String::new(), Span::ZERO).message;
         Explanation {
             refusal: Some(message),
             ..look.explanation(self, &denied.standings, Some(denied))
         }
-    }
-
-    fn explain_way(&self, plan: &Plan, at: usize, now: Timestamp) -> Explanation {
-        let candidate = plan.candidates().get(at);
-        let looked = candidate.and_then(|candidate| {
-            let (stretch, standings) = self.meters.peek(candidate.charges()).ok()?;
-            Some((candidate, stretch, standings))
-        });
-        let Some((candidate, stretch, standings)) = looked else {
-            return Explanation::default();
-        };
-        let look = Look { plan, candidate, stretch, now };
-        Explanation { admitted: true, ..look.explanation(self, &standings, None) }
     }
 }
 
@@ -209,7 +194,6 @@ struct Look<'a> {
     plan: &'a Plan,
     candidate: &'a Candidate,
     stretch: u64,
-    now: Timestamp,
 }
 
 impl Look<'_> {
@@ -279,7 +263,7 @@ impl Look<'_> {
             used: shown(limit, standing.used),
             held: shown(limit, standing.held),
             wait_ms: match wait {
-                Some(Wait::Until(at)) => Some(at.since(self.now).as_millis()),
+                Some(Wait::Until(at)) => Some(at.since(self.plan.now()).as_millis()),
                 Some(Wait::Never) | None => None,
             },
         }

@@ -284,7 +284,7 @@ impl Flight {
         }
         let (may_warn, at) = (admitted.candidate().may_warn(), admitted.at());
         let since = Instant::now();
-        let (plan, settlement) = admitted.settle_and_keep(ended);
+        let (plan, settlement) = admitted.settle(ended);
         let warned = may_warn.then_some((plan, at));
         let how = match settlement.map(|settlement| settlement.kind) {
             None => Ending::Voided,

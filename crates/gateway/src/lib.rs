@@ -12,6 +12,7 @@ mod background;
 mod bell;
 mod claims;
 pub mod crew;
+mod downgrade;
 mod explain;
 pub mod fetch;
 mod flight;

@@ -5,6 +5,7 @@
 //! refusals come first. The last two stages, relay and settle, are the answer's body. Where a
 //! request stops instead is in `stopped.rs`.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,10 +14,11 @@ use hyper::body::Incoming;
 use tollgate_policy::Options;
 use tollgate_wire::Endpoint;
 
-use crate::admit::{Admitted, Asking, NoRoom, admit};
+use crate::admit::{Admitted, Asking, admit};
 use crate::answer::Outgoing;
+use crate::downgrade::Downgrades;
 use crate::flight::Flight;
-use crate::gate::{Gateway, moment};
+use crate::gate::Gateway;
 use crate::identify::{Inbound, identify};
 use crate::read::{Unread, read};
 use crate::respond::respond;
@@ -74,47 +76,27 @@ pub(crate) struct Room {
     pub(crate) in_shadow: Option<Admitted>,
 }
 
-/// weigh ▸ plan ▸ admit; and where the limit that refuses says so, the same again for another
-/// model.
+/// weigh ▸ plan ▸ admit, for the model that was asked for or one that a limit names instead.
 async fn find_room(
     gate: &Arc<Gateway>,
     known: &Known,
-    mut options: Options,
+    options: Options,
     body: &Bytes,
 ) -> Result<Room, Stopped> {
-    let mut full: Option<NoRoom> = None;
     let mut in_shadow = None;
+    let mut way = Downgrades::from(options);
     loop {
-        let weight = gate.scales.weigh(&options, body).await.map_err(Stopped::busy(known))?;
-        if full.is_none() {
-            in_shadow = shadow::watch(gate, &known.caller, &options, weight.counts);
+        let weight = gate.scales.weigh(way.options(), body).await.map_err(Stopped::busy(known))?;
+        if way.is_first() {
+            in_shadow = shadow::watch(gate, &known.caller, way.options(), weight.counts);
         }
-        let (pricing, moment) = (options.pricing(), moment(&gate.meters, &options));
-        let plan = match (options.plan(weight.counts, moment), full) {
-            (Ok(plan), before) => {
-                full = before;
-                plan
-            }
-            (Err(refusal), None) => {
-                return Err(Stopped::unplanned(known, pricing, body)(refusal));
-            }
-            // What cannot stand in is no reason: the limit that had no room is.
-            (Err(_), Some(full)) => return Err(Stopped::full(body)(full)),
-        };
         let asking = Asking { meters: &gate.meters, metrics: &gate.metrics };
-        let refused = match admit(asking, plan) {
-            Ok(admitted) => return Ok(Room { admitted, weight, in_shadow }),
-            Err(refused) => refused,
-        };
-        let next = refused.downgraded();
-        let refused = match full {
-            Some(before) => before.or_sooner(refused),
-            None => refused,
-        };
-        match next {
-            Some(next) => options = next,
-            None => return Err(Stopped::full(body)(refused)),
+        match way.ask(&gate.meters, weight.counts, |plan| admit(asking, plan)) {
+            ControlFlow::Break(Ok(admitted)) => return Ok(Room { admitted, weight, in_shadow }),
+            ControlFlow::Break(Err(unserved)) => {
+                return Err(Stopped::unserved(known, body)(unserved));
+            }
+            ControlFlow::Continue(next) => way = next,
         }
-        full = Some(refused);
     }
 }

@@ -197,6 +197,11 @@ impl fmt::Display for Suspicion {
 }
 
 impl Suspicion {
+    /// What the caller is told where a runaway is stopped.
+    pub(crate) fn told(&self) -> String {
+        format!("Stopped: {self}. Begin another session, or ask the operator.")
+    }
+
     /// The kind in one word: a metric's label.
     pub(crate) const fn label(&self) -> &'static str {
         match self {

@@ -52,6 +52,13 @@ pub(crate) fn join(
 }
 
 impl Sessions {
+    /// The session that `own`, which is known to be a child's, counts for.
+    pub(crate) fn known_root(&self, own: &Session, now: Timestamp) -> Option<Session> {
+        let roots = self.roots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let root = roots.get(&own.id()).filter(|root| root.ends > now)?;
+        Some(root.session.clone())
+    }
+
     /// The session that `own` counts for, which is its own where it has no parent.
     fn root(
         &self,

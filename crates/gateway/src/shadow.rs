@@ -7,6 +7,7 @@
 //! tokenizer only the second policy would use is counted by the first's; and what the policy in
 //! force refuses before it is weighed (a wrong key, a forbidden model) the second never sees.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -15,7 +16,8 @@ use tollgate_store::{Clock, Memory};
 use tollgate_tokens::Counts;
 
 use crate::admit::{Admitted, Asking, admit};
-use crate::gate::{Gateway, moment};
+use crate::downgrade::{Downgrades, Unserved};
+use crate::gate::Gateway;
 
 /// A policy that is watched beside the one in force, and its meters.
 #[derive(Debug)]
@@ -64,26 +66,15 @@ fn decide(
     counts: Counts,
 ) -> Result<Admitted, &'static str> {
     let caller = shadow.policy.load().counterpart(caller).ok_or("key")?;
-    let mut options = caller.consider(asked.ask().clone()).map_err(|refusal| refusal.reason())?;
-    options = options.at_homes_of(asked);
-    let mut first = None;
+    let options = caller.consider(asked.ask().clone()).map_err(|refusal| refusal.reason())?;
+    let mut way = Downgrades::from(options.at_homes_of(asked));
+    let asking = Asking { meters: &shadow.meters, metrics: &gate.metrics };
     loop {
-        let moment = moment(&shadow.meters, &options);
-        let plan = match (options.plan(counts, moment), first) {
-            (Ok(plan), _) => plan,
-            (Err(refusal), None) => return Err(refusal.reason()),
-            (Err(_), Some(unit)) => return Err(unit),
-        };
-        let asking = Asking { meters: &shadow.meters, metrics: &gate.metrics };
-        let full = match admit(asking, plan) {
-            Ok(admitted) => return Ok(admitted),
-            Err(full) => full,
-        };
-        let unit = full.unit();
-        match full.downgraded() {
-            Some(next) => options = next,
-            None => return Err(first.unwrap_or(unit)),
+        match way.ask(&shadow.meters, counts, |plan| admit(asking, plan)) {
+            ControlFlow::Break(Ok(admitted)) => return Ok(admitted),
+            ControlFlow::Break(Err(Unserved::Refused(refusal, _))) => return Err(refusal.reason()),
+            ControlFlow::Break(Err(Unserved::Full(full))) => return Err(full.unit()),
+            ControlFlow::Continue(next) => way = next,
         }
-        first = first.or(Some(unit));
     }
 }

@@ -11,6 +11,7 @@ use tollgate_wire::{Notice, NoticeKind};
 
 use crate::admit::NoRoom;
 use crate::answer::{self, Outgoing, render};
+use crate::downgrade::Unserved;
 use crate::gate::Gateway;
 use crate::identify::{Inbound, Unknown};
 use crate::models;
@@ -74,23 +75,18 @@ impl Stopped {
         }
     }
 
-    pub(crate) fn unplanned(
-        known: &Known,
-        pricing: Pricing,
-        body: &Bytes,
-    ) -> impl FnOnce(Refusal) -> Self {
-        |refusal| {
-            let (known, body) = (known.clone(), body.clone());
-            Self::Unplanned(Box::new(Unplanned { known, refusal, pricing, body }))
+    pub(crate) fn unserved(known: &Known, body: &Bytes) -> impl FnOnce(Unserved) -> Self {
+        let (known, body) = (known.clone(), body.clone());
+        |unserved| match unserved {
+            Unserved::Refused(refusal, pricing) => {
+                Self::Unplanned(Box::new(Unplanned { known, refusal, pricing, body }))
+            }
+            Unserved::Full(full) => Self::Full(Box::new(full), body),
         }
     }
 
     pub(crate) fn runaway(known: &Known) -> impl FnOnce(Suspicion) -> Self {
         |suspicion| Self::Runaway(known.clone(), suspicion)
-    }
-
-    pub(crate) fn full(body: &Bytes) -> impl FnOnce(NoRoom) -> Self {
-        |full| Self::Full(Box::new(full), body.clone())
     }
 
     pub(crate) fn upstream(caller: &Caller) -> impl FnOnce(Failure) -> Self {
@@ -121,9 +117,7 @@ impl Stopped {
                 disallowed(gate, inbound, &known, refusal)
             }
             Self::Runaway(known, suspicion) => {
-                let message =
-                    format!("Stopped: {suspicion}. Begin another session, or ask the operator.");
-                let notice = inbound.notice(NoticeKind::LimitSpent, message);
+                let notice = inbound.notice(NoticeKind::LimitSpent, suspicion.told());
                 let response = render(inbound.protocol(), &notice);
                 refused(gate, inbound, Some(&known), ("none", "runaway"), response)
             }
@@ -156,7 +150,7 @@ pub(crate) fn busy(inbound: &Inbound) -> Notice {
     notice
 }
 
-const BUSY: &str = "This gateway has more long prompts to read than it can. Try again.";
+pub(crate) const BUSY: &str = "This gateway has more long prompts to read than it can. Try again.";
 const BUSY_RETRY: Span = Span::from_secs(1);
 
 /// Refuses a request whose sender is not known.

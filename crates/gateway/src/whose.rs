@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tollgate_policy::{Caller, KeyDigest, ProxySays, Vouched, claimable};
 
+use crate::explain::Asker;
 use crate::gate::Gateway;
 
 /// Whom an operator asks about.
@@ -93,10 +94,31 @@ impl Gateway {
             (None, key) => match key.and_then(|key| self.caller_called(Some(key), None)) {
                 Some(caller) => vec![caller],
                 None if key == Some(ANONYMOUS) => self.live().policy.nobodies(whose.ip()).collect(),
-                None => return Err(Unnamed { field: "key", message: "no such key" }),
+                None => return Err(Unnamed { field: "key", message: NO_KEY }),
             },
         };
         callers.into_iter().map(|caller| claiming(caller.at(whose.ip()), whose)).collect()
+    }
+
+    /// The caller that is said to ask: one with a key, one with a JWT, or one without either.
+    pub(crate) fn asking(&self, asker: &Asker) -> Result<Caller, Unnamed> {
+        let (key, issuer, user) = (&asker.key, &asker.issuer, &asker.user);
+        let [key, issuer, user] = [key, issuer, user].map(|said| said.as_deref());
+        let whose = Whose { subject: None, key, issuer, user };
+        let caller = if let Some(issuer) = issuer {
+            let of_tier = |caller: &Caller| asker.tier.as_deref() == Some(&**caller.tier_name());
+            let caller = self.vouched(issuer, &whose)?.into_iter().find(of_tier);
+            let caller =
+                caller.ok_or(Unnamed { field: "tier", message: "expected the JWT's tier" });
+            caller?.with_raises(self.issued().in_force())
+        } else if asker.tier.is_some() {
+            let message = "only a JWT says its tier: name its issuer";
+            return Err(Unnamed { field: "tier", message });
+        } else {
+            let message = if key.is_some() { NO_KEY } else { "a key is required here: name one" };
+            self.caller_called(key, None).ok_or(Unnamed { field: "key", message })?
+        };
+        claiming(caller.at(asker.ip.unwrap_or_else(|| whose.ip())), &whose)
     }
 
     fn vouched(&self, issuer: &str, whose: &Whose<'_>) -> Result<Vec<Caller>, Unnamed> {
@@ -161,6 +183,7 @@ fn claiming(caller: Caller, whose: &Whose<'_>) -> Result<Caller, Unnamed> {
     })
 }
 
+const NO_KEY: &str = "no such key";
 /// Who is asked for where a limit divides among nobody.
 const EVERYBODY: &str = "everybody";
 /// Who has no key.

@@ -36,6 +36,7 @@ tiers:
 keys:
   - {name: a, secret: a-secret-0123456789, tier: pro, team: acme}
   - {name: b, secret: b-secret-0123456789, tier: pro, limits: [$0.10 per hour]}
+  - {name: c, secret: c-secret-0123456789, tier: pro, trust_user: true}
 guardrails: {max_input_tokens: 400, tools: [search]}
 sessions: {per_key_per_hour: 9}
 ";
@@ -45,13 +46,19 @@ fn drawn(dice: &mut Dice) -> (Asker, Value) {
     let pick = |dice: &mut Dice, list: &[&str]| {
         list[usize::try_from(dice.below(list.len() as u64)).unwrap()].to_owned()
     };
-    let key = pick(dice, &["a", "a", "b", "b", ""]);
+    let key = pick(dice, &["a", "a", "b", "b", "c", "c", ""]);
     let session = pick(dice, &["", "one", "two", "three"]);
     let named = |text: String| Some(text).filter(|text| !text.is_empty());
-    let asker = Asker { key: named(key), session: named(session), ..Asker::default() };
+    let user = named(pick(dice, &["", "ana", "ben"])).filter(|_| key == "c");
+    let in_body = dice.below(2) == 0;
+    let said = user.clone().filter(|_| !in_body);
+    let asker = Asker { key: named(key), session: named(session), user: said, ..Asker::default() };
     let model =
         pick(dice, &["large", "large", "large", "large", "small", "small", "closed", "none"]);
     let mut body = chat(&model, &" hello".repeat(usize::try_from(dice.below(420)).unwrap()));
+    if let Some(user) = user.filter(|_| in_body) {
+        body["user"] = json!(user);
+    }
     if dice.below(2) == 0 {
         body["max_tokens"] = json!(1 + dice.below(1500));
     }
@@ -99,6 +106,9 @@ async fn happens(
     let mut caller = house.caller(secret.as_deref());
     if let Some(session) = &asker.session {
         caller = caller.with("x-tollgate-session", session);
+    }
+    if let Some(user) = &asker.user {
+        caller = caller.with("x-tollgate-user", user);
     }
     let answer = caller.post("/v1/chat/completions", body).await;
     house.settled().await;

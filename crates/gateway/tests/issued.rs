@@ -235,7 +235,7 @@ async fn operators_find_issued_keys_where_they_find_the_others() {
     assert!(explained.admitted, "{explained:?}");
     assert_eq!(explained.tier, "pro");
     let nobody = house.gateway.explain(&asker("web-9"), Endpoint::ChatCompletions, &body).await;
-    assert!(nobody.is_none());
+    assert_eq!(nobody.unwrap_err().message, "no such key");
 }
 
 #[tokio::test]

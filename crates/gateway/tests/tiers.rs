@@ -198,7 +198,7 @@ keys:
     let mini = "gpt-4o-mini";
     assert_eq!(post("c", "gpt-4o").await.status, StatusCode::OK);
     let project = post("c", mini).await;
-    assert_eq!(project.json()["error"]["tollgate"]["limit"], "requests per day, everybody");
+    assert_eq!(project.json()["error"]["tollgate"]["limit"], "requests per day, project apollo");
     assert_eq!(post("b", mini).await.status, StatusCode::OK, "the second of umbrella");
     let org = post("b", mini).await;
     assert_eq!(org.json()["error"]["tollgate"]["refused_by"].as_array().map(Vec::len), Some(1));

@@ -1,5 +1,6 @@
 //! `tollgate explain`: what would happen to a request now, limit by limit.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -13,18 +14,33 @@ use crate::{Complaint, Reach, admin_client, terminal};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The key's name; without one, an anonymous caller.
+    /// The key's name, or the JWT's for its caller; without either, an anonymous caller.
     #[arg(long, value_name = "NAME")]
     key: Option<String>,
+    /// The issuer of the caller's JWT.
+    #[arg(long, value_name = "URL", requires_all = ["key", "tier"])]
+    issuer: Option<String>,
+    /// The tier that the JWT says.
+    #[arg(long, requires = "issuer")]
+    tier: Option<String>,
+    /// The user that the request names.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// The session that the request belongs to.
+    #[arg(long, value_name = "NAME")]
+    session: Option<String>,
+    /// The caller's address; loopback unless said.
+    #[arg(long)]
+    ip: Option<IpAddr>,
     /// The model, for a short question.
     #[arg(long, required_unless_present = "file", conflicts_with = "file")]
     model: Option<String>,
     /// The request itself, as JSON.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The path of the request.
-    #[arg(long, default_value = "/v1/chat/completions")]
-    path: String,
+    /// The path of the request; the usual one of the model's protocol unless said.
+    #[arg(long)]
+    path: Option<String>,
     #[command(flatten)]
     reach: Reach,
 }
@@ -39,8 +55,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
     });
     let question = Question {
         key: arguments.key.as_deref(),
+        issuer: arguments.issuer.as_deref(),
+        tier: arguments.tier.as_deref(),
+        user: arguments.user.as_deref(),
+        session: arguments.session.as_deref(),
+        ip: arguments.ip,
         model: arguments.model.as_deref(),
-        path: &arguments.path,
+        path: arguments.path.as_deref(),
         request: request.transpose()?,
     };
     let question = serde_json::to_string(&question).map_err(|error| error.to_string())?;
@@ -58,8 +79,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
 #[derive(Serialize)]
 struct Question<'a> {
     key: Option<&'a str>,
+    issuer: Option<&'a str>,
+    tier: Option<&'a str>,
+    user: Option<&'a str>,
+    session: Option<&'a str>,
+    ip: Option<IpAddr>,
     model: Option<&'a str>,
-    path: &'a str,
+    path: Option<&'a str>,
     request: Option<Box<RawValue>>,
 }
 

@@ -122,10 +122,10 @@ async fn what_is_wrong_with_a_key_is_said_with_its_field_and_changes_nothing() {
             "counts the same as limits[0]",
         ),
         (
-            with("limits", json!(["5 tokens per day, then downgrade to gpt-4o-mini"])),
+            with("limits", json!(["5 tokens per day, then downgrade to gpt-4o-minni"])),
             400,
             "limits[0]",
-            "to another model",
+            "no such model; did you mean \"gpt-4o-mini\"?",
         ),
         (with("models", json!([])), 400, "models", "at least one"),
         (with("models", json!(["gpt-4o-minni"])), 400, "models[0]", "\"gpt-4o-mini\""),
@@ -137,7 +137,7 @@ async fn what_is_wrong_with_a_key_is_said_with_its_field_and_changes_nothing() {
         (with("expires_in", json!("5 years")), 400, "expires_in", "30s"),
         (with("secret", json!("mine")), 400, "secret", "no such field"),
         (with("limit", json!([])), 400, "limit", "did you mean \"limits\"?"),
-        (json!([]), 400, "", "not a JSON object"),
+        (json!([]), 400, "", "expected a JSON object"),
     ];
     for (body, status, field, part) in table {
         let (answered, answer) = desk.ask("POST", KEYS, &body).await;
@@ -149,6 +149,8 @@ async fn what_is_wrong_with_a_key_is_said_with_its_field_and_changes_nothing() {
     assert_eq!(desk.audit().await, ["key.create taken"]);
 }
 
+const TWICE: &str = "the body: the field \"tier\" is there twice at line 1 column 52";
+
 #[tokio::test]
 async fn what_is_no_request_is_refused_as_json() {
     let desk = Desk::new().await;
@@ -158,6 +160,18 @@ async fn what_is_no_request_is_refused_as_json() {
     let body = r#"{"name": "web", "tier": "free"}"#;
     let long = "x".repeat(70_000);
     assert_eq!(ask("POST", KEYS, &[], "{").await.0, 400);
+    let twice = r#"{"name": "web", "tier": "free", "limits": [], "tier": "pro"}"#;
+    let (status, answer) = ask("POST", KEYS, &[], twice).await;
+    assert_eq!((status, answer["error"]["message"].as_str().unwrap()), (400, TWICE));
+    let (status, answer) = ask("POST", KEYS, &[], &long).await;
+    assert_eq!(status, 413);
+    assert!(answer["error"]["message"].is_string(), "{answer}");
+    let (status, answer) = ask("PUT", KEYS, &[], body).await;
+    assert_eq!(status, 405);
+    assert!(answer["error"]["message"].as_str().unwrap().contains("Allow"), "{answer}");
+    let (status, answer) = ask("POST", "/api/v1/explain", &[], r#"{"key": 7}"#).await;
+    assert_eq!(status, 422);
+    assert!(answer["error"]["message"].as_str().unwrap().contains("key"), "{answer}");
     assert_eq!(ask("POST", KEYS, &[("content-type", "text/plain")], body).await.0, 415);
     assert_eq!(ask("POST", KEYS, &[("x-tollgate-actor", &long[..129])], body).await.0, 400);
     assert_eq!(ask("POST", KEYS, &[("x-tollgate-actor", "")], body).await.0, 400);
