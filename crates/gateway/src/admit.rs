@@ -42,16 +42,6 @@ pub(crate) struct Asking<'a> {
 }
 
 impl NoRoom {
-    /// The candidate at `at` would have room first.
-    pub(crate) fn at(plan: impl Into<Box<Plan>>, at: usize, denied: Denied) -> Self {
-        Self { plan: plan.into(), denied: Some((at, denied)) }
-    }
-
-    /// No candidate is left that could ever have room.
-    pub(crate) fn nowhere(plan: impl Into<Box<Plan>>) -> Self {
-        Self { plan: plan.into(), denied: None }
-    }
-
     /// What the first limit that refused counts: a metric's label.
     pub(crate) fn unit(&self) -> &'static str {
         let first = self.denied.as_ref().and_then(|(at, denied)| {
@@ -76,26 +66,44 @@ impl NoRoom {
 
 /// Reserves the first candidate that fits; if none does, what was said to the one that would first.
 pub(crate) fn admit(asking: Asking<'_>, plan: Plan) -> Result<Admitted, NoRoom> {
+    let First { plan, at, search, found: held } = first(plan, |candidate| {
+        let since = Instant::now();
+        let decided = asking.meters.reserve(candidate.charges().clone());
+        asking.metrics.store_took(StoreOp::Reserve, since.elapsed());
+        decided
+    })?;
+    let admitted = plan.candidates().get(at);
+    let shadows = admitted
+        .map(|candidate| watch(asking, &plan, candidate, held.stretch()))
+        .unwrap_or_default();
+    Ok(Admitted { plan, held, shadows, watched: at, search, at })
+}
+
+/// The first candidate that was found to fit.
+pub(crate) struct First<T> {
+    pub(crate) plan: Box<Plan>,
+    pub(crate) at: usize,
+    pub(crate) search: Search,
+    pub(crate) found: T,
+}
+
+/// Walks over a plan's candidates to the first that `fits`.
+pub(crate) fn first<T>(
+    plan: Plan,
+    fits: impl Fn(&Candidate) -> Result<T, Denied>,
+) -> Result<First<T>, NoRoom> {
     let plan = Box::new(plan);
     let mut search = Search::new(plan.candidates().len());
     loop {
         let at = match search.step() {
             Next::Try(at) => at,
-            Next::Refuse(at, denied) => return Err(NoRoom::at(plan, at, denied)),
-            Next::Failed => return Err(NoRoom::nowhere(plan)),
+            Next::Refuse(at, denied) => return Err(NoRoom { plan, denied: Some((at, denied)) }),
+            Next::Failed => return Err(NoRoom { plan, denied: None }),
         };
-        let Some(candidate) = plan.candidates().get(at) else {
-            return Err(NoRoom::nowhere(plan));
-        };
-        let since = Instant::now();
-        let decided = asking.meters.reserve(candidate.charges().clone());
-        asking.metrics.store_took(StoreOp::Reserve, since.elapsed());
-        match decided {
-            Ok(held) => {
-                let shadows = watch(asking, &plan, candidate, held.stretch());
-                return Ok(Admitted { plan, held, shadows, watched: at, search, at });
-            }
-            Err(denied) => search.denied(denied),
+        match plan.candidates().get(at).map(&fits) {
+            Some(Ok(found)) => return Ok(First { plan, at, search, found }),
+            Some(Err(denied)) => search.denied(denied),
+            None => return Err(NoRoom { plan, denied: None }),
         }
     }
 }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 use tollgate_limits::{Denied, Short, Standing, Wait};
-use tollgate_policy::{Caller, Candidate, Next, OnRunaway, Plan, Refusal, Search};
+use tollgate_policy::{Caller, Candidate, OnRunaway, Plan, Refusal};
 use tollgate_units::{Span, Tokens};
 use tollgate_wire::Endpoint;
 
-use crate::admit::NoRoom;
+use crate::admit::{First, NoRoom, first};
 use crate::downgrade::{Downgrades, Unserved};
 use crate::gate::Gateway;
 use crate::models::shown;
@@ -148,27 +148,14 @@ impl Gateway {
         }
     }
 
-    /// The walk over a plan's candidates that admission makes, with nothing taken.
+    /// What would be admitted, with nothing taken.
     fn look(&self, plan: Plan) -> Result<Explanation, NoRoom> {
-        let mut search = Search::new(plan.candidates().len());
-        loop {
-            let at = match search.step() {
-                Next::Try(at) => at,
-                Next::Refuse(at, denied) => return Err(NoRoom::at(plan, at, denied)),
-                Next::Failed => return Err(NoRoom::nowhere(plan)),
-            };
-            let Some(candidate) = plan.candidates().get(at) else {
-                return Err(NoRoom::nowhere(plan));
-            };
-            match self.meters.peek(candidate.charges()) {
-                Ok((stretch, standings)) => {
-                    let look = Look { plan: &plan, candidate, stretch };
-                    let explained = look.explanation(self, &standings, None);
-                    return Ok(Explanation { admitted: true, ..explained });
-                }
-                Err(denied) => search.denied(denied),
-            }
-        }
+        let First { plan, at, found: (stretch, standings), .. } =
+            first(plan, |candidate| self.meters.peek(candidate.charges()))?;
+        let explained = plan.candidates().get(at).map(|candidate| {
+            Look { plan: &plan, candidate, stretch }.explanation(self, &standings, None)
+        });
+        Ok(Explanation { admitted: true, ..explained.unwrap_or_default() })
     }
 
     fn explain_refusal(&self, full: &NoRoom) -> Explanation {
