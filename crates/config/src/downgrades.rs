@@ -1,9 +1,9 @@
 //! Limits that send requests to another model: whether it is there, and whether the way ends.
 
 use core::ops::Range;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tollgate_policy::{Exceed, Limit, Settings};
+use tollgate_policy::{Exceed, Limit, Settings, TierSettings};
 
 use crate::mistakes::Mark;
 use crate::names::{Names, matching};
@@ -47,7 +47,8 @@ pub(crate) fn note(
 
 /// Marks every downgrade that leads nowhere, or round in a circle.
 pub(crate) fn check(reader: &mut Reader<'_>, settings: &Settings, names: &Names<'_>) {
-    let mut ways = Ways { settings, taken: Vec::new() };
+    let tiers = settings.tiers.iter().map(|tier| (&*tier.name, tier)).collect();
+    let mut ways = Ways { tiers, taken: BTreeMap::new() };
     for downgrade in std::mem::take(&mut reader.downgrades) {
         let target = &*downgrade.target;
         let what = if names.models.contains(target) {
@@ -60,15 +61,16 @@ pub(crate) fn check(reader: &mut Reader<'_>, settings: &Settings, names: &Names<
                 let Downgrade { at, context, .. } = downgrade;
                 reader.marks.push(Mark { value: at.start, at, context, what });
             }
-            None => ways.taken.push(downgrade),
+            None => ways.taken.entry(downgrade.tier().to_owned()).or_default().push(downgrade),
         }
     }
 }
 
 /// The downgrades that have been found right so far.
 struct Ways<'s> {
-    settings: &'s Settings,
-    taken: Vec<Downgrade>,
+    tiers: BTreeMap<&'s str, &'s TierSettings>,
+    /// By the tier that they are in; those that are in none, under the empty name.
+    taken: BTreeMap<String, Vec<Downgrade>>,
 }
 
 impl Ways<'_> {
@@ -79,14 +81,11 @@ impl Ways<'_> {
         }
         let tiers: Vec<&str> = match &downgrade.scope {
             Counted::Tier(name) => vec![name],
-            Counted::Everybody | Counted::Model(_) => {
-                self.settings.tiers.iter().map(|tier| &*tier.name).collect()
-            }
+            Counted::Everybody | Counted::Model(_) => self.tiers.keys().copied().collect(),
         };
         if let Counted::Tier(name) = &downgrade.scope {
-            let tier = self.settings.tiers.iter().find(|tier| tier.name == *name)?;
-            let patterns: Vec<&str> = tier.models.iter().map(String::as_str).collect();
-            if matching(std::iter::once(target), &patterns).is_empty() {
+            let tier = self.tiers.get(&**name)?;
+            if matching(std::iter::once(target), &tier.models).is_empty() {
                 return Some(format!("{target} is not on this tier's list of models"));
             }
         }
@@ -106,14 +105,23 @@ impl Ways<'_> {
         let mut reached = BTreeSet::new();
         let mut open = vec![from.to_owned()];
         while let Some(model) = open.pop() {
-            for way in &self.taken {
-                let applies = !matches!(&way.scope, Counted::Tier(name) if name != tier);
-                if applies && leads(way, &model) && reached.insert(&*way.target) {
+            for way in ["", tier].iter().filter_map(|&tier| self.taken.get(tier)).flatten() {
+                if leads(way, &model) && reached.insert(&*way.target) {
                     open.push(way.target.clone());
                 }
             }
         }
         reached
+    }
+}
+
+impl Downgrade {
+    /// The tier that it is in; the empty name for one that is in none.
+    fn tier(&self) -> &str {
+        match &self.scope {
+            Counted::Tier(name) => name,
+            Counted::Everybody | Counted::Model(_) => "",
+        }
     }
 }
 

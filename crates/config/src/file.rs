@@ -74,21 +74,21 @@ pub fn parse(
     env: &impl Fn(&str) -> Option<String>,
 ) -> Result<Config, Mistakes> {
     if text.len() > FILE_BYTES_MAX {
-        return Err(Mistakes::with_file(name, "expected a file of at most one megabyte"));
+        return Err(Mistakes::with_file(name, "expected a file of at most 16 megabytes"));
     }
     let (root, flaws) = yaml::read(text);
-    let quoted = Quoted {
-        name,
-        text,
-        secrets: match &root {
+    // Where secrets stand is only looked for in files of which something is shown.
+    let wrong = |marks| {
+        let secrets = match &root {
             Some(root) => secret::places(text, root),
             None => suspect_lines(text),
-        },
+        };
+        Err(Mistakes::in_file(&Quoted { name, text, secrets }, marks))
     };
     let is_unread = flaws.iter().any(|flaw| flaw.is_end);
     let marks: Vec<Mark> = flaws.into_iter().map(mark_of).collect();
     if is_unread {
-        return Err(Mistakes::in_file(&quoted, marks));
+        return wrong(marks);
     }
     let folder = Path::new(name).parent().unwrap_or(Path::new("."));
     let mut reader = Reader {
@@ -100,11 +100,11 @@ pub fn parse(
         marks,
     };
     let empty = Node { at: 0..0, value: Value::Map(Vec::new()) };
-    let root = root.filter(|root| !root.is_null()).unwrap_or(empty);
-    let config = read(&mut reader, &root, PathBuf::from(name));
+    let file = root.as_ref().filter(|root| !root.is_null()).unwrap_or(&empty);
+    let config = read(&mut reader, file, PathBuf::from(name));
     match config {
         Some(config) if reader.marks.is_empty() => Ok(config),
-        _ => Err(Mistakes::in_file(&quoted, reader.marks)),
+        _ => wrong(reader.marks),
     }
 }
 

@@ -6,7 +6,7 @@
 //! is a mistake: a limit that is silently not enforced is worse than none.
 //!
 //! Paths in the file are relative to the file, except `data`, which is relative to the working
-//! directory, because it is the operator's and not the file's. A file is at most one megabyte.
+//! directory, because it is the operator's and not the file's. A file is at most 16 megabytes.
 
 mod built_in;
 mod downgrades;
@@ -143,8 +143,8 @@ pub fn load(path: &Path, env: &impl Fn(&str) -> Option<String>) -> Result<Config
     parse(&name, &text, env)
 }
 
-/// Longer than any configuration written by hand.
-const FILE_BYTES_MAX: usize = 1 << 20;
+/// Longer than one with a hundred thousand keys.
+const FILE_BYTES_MAX: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests;

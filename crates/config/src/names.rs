@@ -4,9 +4,8 @@
 //! mistake. So references are compared with what is written, not with what was understood.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
 
-use tollgate_policy::{ANONYMOUS, Guardrails, ModelSettings, Policy, Settings, TierSettings};
+use tollgate_policy::{ANONYMOUS, matches};
 
 use crate::reader::Section;
 use crate::yaml::Value;
@@ -66,32 +65,13 @@ impl<'n> Names<'n> {
     }
 }
 
-/// Those of `models` that a list of `patterns` allows. The policy itself is asked: there is one
-/// meaning of a pattern.
+/// Those of `models` that a list of `patterns` allows.
 pub(crate) fn matching<'m>(
     models: impl Iterator<Item = &'m str>,
-    patterns: &[&str],
-) -> Vec<String> {
-    let model = |name: &str| ModelSettings {
-        name: name.to_owned(),
-        serve: Vec::new(),
-        limits: Vec::new(),
-        guardrails: Guardrails::default(),
-    };
-    let tier = TierSettings {
-        name: ANONYMOUS.to_owned(),
-        models: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
-        limits: Vec::new(),
-        guardrails: Guardrails::default(),
-    };
-    let policy = Policy::new(Settings {
-        models: models.map(model).collect(),
-        tiers: vec![tier],
-        ..Settings::default()
-    });
-    let caller = policy.identify(None, IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let names = caller.map(|caller| caller.models().into_iter().map(str::to_owned).collect());
-    names.unwrap_or_default()
+    patterns: &[String],
+) -> Vec<&'m str> {
+    let allowed = |name: &&str| patterns.iter().any(|pattern| matches(pattern, name));
+    models.filter(allowed).collect()
 }
 
 fn keys<'n>(file: &Section<'n>, section: &str) -> BTreeSet<&'n str> {

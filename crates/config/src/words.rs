@@ -4,7 +4,7 @@
 //! unlike the ordinary one they reckon with.
 
 use core::fmt::{self, Write as _};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_jwt::{Issuer, KeySource};
 use tollgate_policy::{
@@ -159,11 +159,13 @@ fn write_proxies(text: &mut String, proxies: &Proxies) -> fmt::Result {
     Ok(())
 }
 
-fn models_in_words(tier: &TierSettings, models: &[String]) -> String {
-    let direct =
-        tier.models.iter().filter(|pattern| pattern.contains('/') && !models.contains(pattern));
+fn models_in_words(tier: &TierSettings, models: &[&str]) -> String {
+    let direct = tier
+        .models
+        .iter()
+        .filter(|pattern| pattern.contains('/') && !models.contains(&pattern.as_str()));
     let direct = direct.map(|pattern| format!("{pattern} directly"));
-    let all: Vec<String> = models.iter().cloned().chain(direct).collect();
+    let all: Vec<String> = models.iter().map(|&name| name.to_owned()).chain(direct).collect();
     all.join(", ")
 }
 
@@ -217,22 +219,25 @@ fn line(text: &mut String, label: &str, value: &str) -> fmt::Result {
 }
 
 /// The configured models that a tier's list allows.
-fn models_of(config: &Config, tier: &TierSettings) -> Vec<String> {
-    let models = config.settings.models.iter().map(|model| &*model.name);
-    let patterns: Vec<&str> = tier.models.iter().map(String::as_str).collect();
-    matching(models, &patterns)
+fn models_of<'c>(config: &'c Config, tier: &TierSettings) -> Vec<&'c str> {
+    let mut models =
+        matching(config.settings.models.iter().map(|model| &*model.name), &tier.models);
+    models.sort_unstable();
+    models
 }
 
 fn warnings(config: &Config) -> Vec<String> {
     let settings = &config.settings;
     let book = PriceBook::built_in().with(settings.prices.clone(), settings.unpriced.clone());
     let mut warnings = reach(config);
+    let mut own = BTreeMap::<&str, Vec<&Limit>>::new();
+    for key in &settings.keys {
+        own.entry(&key.tier).or_default().extend(&key.limits);
+    }
     for tier in &settings.tiers {
         let models = models_of(config, tier);
-        let (priced, unpriced) =
-            tariffs(config, &book, &models.iter().map(String::as_str).collect());
-        let keys = settings.keys.iter().filter(|key| key.tier == tier.name);
-        let keys = keys.flat_map(|key| &key.limits);
+        let (priced, unpriced) = tariffs(config, &book, &models.iter().copied().collect());
+        let keys = own.remove(&*tier.name).unwrap_or_default();
         let applied: Vec<&Limit> = tier.limits.iter().chain(keys).chain(&settings.limits).collect();
         let money = applied.iter().find(|limit| limit.unit == Unit::Cost && !limit.shadow);
         if let Some(limit) = money.filter(|_| !unpriced.is_empty()) {
@@ -268,7 +273,7 @@ fn warnings(config: &Config) -> Vec<String> {
 }
 
 /// Why a limit that names another model refuses some requests all the same.
-fn deaf(settings: &Settings, models: &[String], limit: &Limit) -> Option<String> {
+fn deaf(settings: &Settings, models: &[&str], limit: &Limit) -> Option<String> {
     let Exceed::Downgrade(target) = &limit.exceed else {
         return None;
     };
@@ -282,7 +287,7 @@ fn deaf(settings: &Settings, models: &[String], limit: &Limit) -> Option<String>
     };
     let known = spoken(target);
     let others = models.iter().filter(|name| spoken(name).iter().any(|it| !known.contains(it)));
-    let others: Vec<&str> = others.map(String::as_str).collect();
+    let others: Vec<&str> = others.copied().collect();
     (!others.is_empty()).then(|| {
         let others = others.join(", ");
         format!("cannot send requests for {others} to {target}, which speaks another protocol")

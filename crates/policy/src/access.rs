@@ -9,7 +9,7 @@ pub(crate) fn matches_any(patterns: &[String], name: &str) -> bool {
 /// left with one place to come back to, so it is linear in practice and quadratic at worst, on
 /// patterns that only the operator writes. A `*` alone does not reach into `provider/model` names:
 /// what an operator never named is only open where a pattern says the provider.
-pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     if name.contains('/') && !pattern.contains('/') {
         return false;
     }

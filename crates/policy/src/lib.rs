@@ -32,6 +32,7 @@ mod stored;
 mod subject;
 mod warning;
 
+pub use access::matches;
 pub use bound::BoundLimit;
 pub use calendar::{Turns, Zone, turns};
 pub use claims::{ProxySays, claimable};

@@ -37,6 +37,7 @@ pub struct Policy {
     providers: Vec<Arc<Account>>,
     models: HashMap<String, Arc<Model>>,
     tiers: Vec<Tier>,
+    tiers_by_name: HashMap<Arc<str>, TierId>,
     anonymous: Option<TierId>,
     groups: Groups,
     keys: Vec<Arc<KeyEntry>>,
@@ -107,6 +108,8 @@ impl Policy {
             .into_iter()
             .map(|tier| Tier::new(tier, &settings.guardrails, &everybody, sessions))
             .collect();
+        let named = tiers.iter().enumerate().map(|(at, tier)| (tier.name.clone(), TierId(at)));
+        let tiers_by_name: HashMap<_, _> = named.collect();
         let models = settings.models.into_iter().map(|model| {
             let name = model.name.clone();
             (name, Arc::new(model_of(model, &providers, &prices, sessions)))
@@ -116,7 +119,7 @@ impl Policy {
         let mut policy = Self {
             model_headers: of_models.flat_map(|bound| bound.headers()).map(str::to_owned).collect(),
             models,
-            anonymous: tiers.iter().position(|tier| &*tier.name == ANONYMOUS).map(TierId),
+            anonymous: tiers_by_name.get(ANONYMOUS).copied(),
             groups: Groups {
                 teams: groups(settings.teams, |name| Owner::Team(name), sessions),
                 projects: groups(settings.projects, |name| Owner::Project(name), sessions),
@@ -134,6 +137,7 @@ impl Policy {
             proxies: settings.proxies,
             providers,
             tiers,
+            tiers_by_name,
             prices,
         };
         policy.keys = settings.keys.into_iter().filter_map(|key| policy.entry(key)).collect();
@@ -233,7 +237,7 @@ impl Policy {
     }
 
     fn tier_id(&self, name: &str) -> Option<TierId> {
-        self.tiers.iter().position(|tier| *tier.name == *name).map(TierId)
+        self.tiers_by_name.get(name).copied()
     }
 
     /// The same caller under this policy, if it would be let in: with its key as this policy lists

@@ -4,8 +4,8 @@ use super::{OPENAI, REST, read, wrong};
 
 #[test]
 fn a_file_that_is_too_long_is_refused_before_it_is_read() {
-    let text = format!("{OPENAI}{REST}# {}", "x".repeat(10 << 20));
-    assert_eq!(wrong(&text), "tollgate.yaml: expected a file of at most one megabyte");
+    let text = format!("{OPENAI}{REST}# {}", "x".repeat(17 << 20));
+    assert_eq!(wrong(&text), "tollgate.yaml: expected a file of at most 16 megabytes");
 }
 
 #[test]

@@ -81,7 +81,9 @@ fn unnamed_groups(settings: &Settings) -> Vec<String> {
         let names: BTreeSet<_> = groups.iter().map(|group| &group.name).collect();
         for key in settings.keys.iter().filter(|_| !names.is_empty()) {
             if let Some(name) = own(key).filter(|name| !names.contains(name)) {
-                let near = tollgate_policy::Mistake::nearest(name, names.iter().map(|it| &***it));
+                let is_read = warnings.len() < WARNINGS_READ;
+                let names = names.iter().filter(|_| is_read).map(|name| name.as_str());
+                let near = tollgate_policy::Mistake::nearest(name, names);
                 let near = near.map(|near| format!("; is it \"{near}\"?")).unwrap_or_default();
                 warnings.push(format!(
                     "key {}: {kind} {name} has no limits of its own under {kind}s{near}",
@@ -92,6 +94,9 @@ fn unnamed_groups(settings: &Settings) -> Vec<String> {
     }
     warnings
 }
+
+/// Nobody reads further, and to look for what was meant takes long.
+const WARNINGS_READ: usize = 20;
 
 /// Limits per session that a new session begins anew, with no other limit on the same unit.
 fn endless_sessions(settings: &Settings) -> Vec<String> {
