@@ -12,9 +12,9 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use hyper::body::Incoming;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use tollgate_gateway::{Asker, Gateway, foreign, telemetry};
 use tollgate_wire::{Endpoint, Protocol};
 use tower::ServiceExt;
@@ -94,7 +94,7 @@ struct Question {
     ip: Option<std::net::IpAddr>,
     /// The session that the request belongs to.
     session: Option<String>,
-    /// The model, where no request is given.
+    /// The model: where no request is given, or in the place of the one that it names.
     model: Option<String>,
     /// The path of the request.
     path: Option<String>,
@@ -111,7 +111,11 @@ async fn explain(State(admin): State<Admin>, Json(question): Json<Question>) -> 
         None => usual_endpoint(&admin, &question),
     };
     let body = match (&question.request, &question.model) {
-        (Some(request), _) => request.get().to_owned(),
+        (Some(request), None) => request.get().to_owned(),
+        (Some(request), Some(model)) => match for_model(request, model) {
+            Some(request) => request,
+            None => return mistake(StatusCode::BAD_REQUEST, "the request is not a JSON object"),
+        },
         (None, Some(model)) => json!({
             "model": model,
             "messages": [{"role": "user", "content": "Hello"}],
@@ -132,18 +136,30 @@ async fn explain(State(admin): State<Admin>, Json(question): Json<Question>) -> 
 
 /// Where the model in question is usually asked for.
 fn usual_endpoint(admin: &Admin, question: &Question) -> Endpoint {
-    #[derive(Deserialize)]
-    struct Named {
-        model: String,
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Known {
+        model: Option<String>,
+        input: Option<IgnoredAny>,
+        messages: Option<IgnoredAny>,
     }
-    let named = |request: &RawValue| serde_json::from_str(request.get()).ok();
-    let of_request = || named(question.request.as_deref()?).map(|Named { model }| model);
-    let model = question.model.clone().or_else(of_request);
+    let request = question.request.as_deref();
+    let known: Option<Known> = request.and_then(|it| serde_json::from_str(it.get()).ok());
+    let known = known.unwrap_or_default();
     let live = admin.gateway.live();
-    match model.and_then(|model| live.policy.protocol_of(&model)) {
+    let model = question.model.as_ref().or(known.model.as_ref());
+    match model.and_then(|model| live.policy.protocol_of(model)) {
         Some(Protocol::Anthropic) => Endpoint::Messages,
+        _ if known.input.is_some() && known.messages.is_none() => Endpoint::Responses,
         Some(Protocol::OpenAi) | None => Endpoint::ChatCompletions,
     }
+}
+
+/// The same request for another model.
+fn for_model(request: &RawValue, model: &str) -> Option<String> {
+    let mut request: Value = serde_json::from_str(request.get()).ok()?;
+    request.as_object_mut()?.insert("model".to_owned(), model.into());
+    Some(request.to_string())
 }
 
 /// The usual bound of a body (`max_body`), and room around it.

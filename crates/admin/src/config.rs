@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::{Admin, blocking};
 use crate::by::By;
@@ -58,12 +58,18 @@ pub(crate) async fn reload(
     blocking(move || {
         let before = configuration.stands();
         let target = before.file.as_deref().unwrap_or("the configuration");
-        let entry = by.entry("config.reload", target, admin.gateway.clock().now(), &Value::Null);
-        admin.gateway.issued().desk().note(&entry)?;
-        configuration
-            .reload()
-            .map(Json)
-            .map_err(|mistake| Objection::new(StatusCode::UNPROCESSABLE_ENTITY, mistake))
+        let note = |action, details: &Value| {
+            let entry = by.entry(action, target, admin.gateway.clock().now(), details);
+            admin.gateway.issued().desk().note(&entry)
+        };
+        note("config.reload", &Value::Null)?;
+        match configuration.reload() {
+            Ok(stands) => Ok(Json(stands)),
+            Err(mistake) => {
+                note("config.reload.failed", &json!({"mistake": mistake}))?;
+                Err(Objection::new(StatusCode::UNPROCESSABLE_ENTITY, mistake))
+            }
+        }
     })
     .await
 }

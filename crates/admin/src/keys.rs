@@ -232,7 +232,7 @@ fn shown(gate: &Gateway, key: &IssuedKey) -> Value {
     json!({
         "name": key.name,
         "hint": key.hint,
-        "state": state(gate, key, now),
+        "state": gate.state_of(key, now),
         "tier": key.tier,
         "team": key.team,
         "user": key.user,
@@ -246,21 +246,6 @@ fn shown(gate: &Gateway, key: &IssuedKey) -> Value {
         "revoked_at": at(key.revoked_at),
         "previous_until": at(previous),
     })
-}
-
-fn state(gate: &Gateway, key: &IssuedKey, now: Timestamp) -> &'static str {
-    let policy = &gate.live().policy;
-    if key.revoked_at.is_some() {
-        "revoked"
-    } else if key.expires_at.is_some_and(|end| end <= now) {
-        "expired"
-    } else if policy.lists(&key.name) {
-        "name_in_configuration"
-    } else if policy.tier_names().all(|tier| tier != key.tier) {
-        "tier_missing"
-    } else {
-        "active"
-    }
 }
 
 /// How long the former secret is taken beside the new one, where nobody says.

@@ -298,7 +298,7 @@ fn question() -> Value {
         "user": text("The user that the request names."),
         "ip": text("The caller's address."),
         "session": text("The session."),
-        "model": text("The model, where no request is given."),
+        "model": text("The model: where no request is given, or in the place of the one it names."),
         "path": text("The path of the request."),
         "request": {"type": "object", "description": "The request, as it would be sent."},
     }})

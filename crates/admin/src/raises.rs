@@ -194,6 +194,9 @@ fn raise(gate: &Gateway, fields: &Fields, found: &[Found], by: &By) -> Answer {
     let details = json!({"before": before, "after": rows});
     let subject = raises.first().map_or(EVERYBODY, |raise| &raise.subject);
     desk.raise(&raises, &by.entry("limit.raise", subject, now, &details))?;
+    for Found { watched, .. } in found {
+        gate.mark_anew(watched.charge().meter);
+    }
     Ok(Json(json!({"raises": rows})))
 }
 
@@ -221,6 +224,7 @@ fn reset(gate: &Gateway, found: &[Found], by: &By) -> Answer {
         let details = row(used.unwrap_or_default());
         desk.note(&by.entry("limit.reset", subject, gate.clock().now(), &details))?;
         rows.push(row(gate.meters().reset(watched.charge())));
+        gate.mark_anew(watched.charge().meter);
     }
     Ok(Json(json!({"reset": rows})))
 }

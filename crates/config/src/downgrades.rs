@@ -48,7 +48,7 @@ pub(crate) fn note(
 /// Marks every downgrade that leads nowhere, or round in a circle.
 pub(crate) fn check(reader: &mut Reader<'_>, settings: &Settings, names: &Names<'_>) {
     let tiers = settings.tiers.iter().map(|tier| (&*tier.name, tier)).collect();
-    let mut ways = Ways { tiers, taken: BTreeMap::new() };
+    let mut ways = Ways { tiers, models: &names.models, taken: BTreeMap::new() };
     for downgrade in std::mem::take(&mut reader.downgrades) {
         let target = &*downgrade.target;
         let what = if names.models.contains(target) {
@@ -69,6 +69,7 @@ pub(crate) fn check(reader: &mut Reader<'_>, settings: &Settings, names: &Names<
 /// The downgrades that have been found right so far.
 struct Ways<'s> {
     tiers: BTreeMap<&'s str, &'s TierSettings>,
+    models: &'s BTreeSet<&'s str>,
     /// By the tier that they are in; those that are in none, under the empty name.
     taken: BTreeMap<String, Vec<Downgrade>>,
 }
@@ -87,6 +88,13 @@ impl Ways<'_> {
             let tier = self.tiers.get(&**name)?;
             if matching(std::iter::once(target), &tier.models).is_empty() {
                 return Some(format!("{target} is not on this tier's list of models"));
+            }
+            let is_open = tier.models.iter().any(|pattern| pattern.contains('/'));
+            if !is_open && matching(self.models.iter().copied(), &tier.models) == [target] {
+                return Some(format!(
+                    "{target} is this tier's only model, and a limit does not count requests that \
+                     are for the model it names: it would never count anything"
+                ));
             }
         }
         tiers.into_iter().find_map(|tier| {

@@ -42,7 +42,8 @@ pub(crate) fn read(
 
 fn tier(reader: &mut Reader<'_>, entry: Entry<'_>, names: &Names<'_>) -> Option<TierSettings> {
     let owner = format!("tier {}", entry.name);
-    reader.name(&Field { node: entry.key, context: owner.clone() }, "a tier's name")?;
+    // What is wrong with the name hides nothing that is wrong beneath it.
+    reader.name(&Field { node: entry.key, context: owner.clone() }, "a tier's name");
     let field = Field { node: entry.value, context: owner.clone() };
     let mut section = reader.section(&field, &owner, &TIER_KEYS)?;
     section.at = entry.key.at.clone();

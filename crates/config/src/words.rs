@@ -13,6 +13,7 @@ use tollgate_policy::{
 };
 use tollgate_tokens::{PriceBook, Tariff};
 use tollgate_units::{Amount, NanoUsd, Tokens};
+use tollgate_wire::Protocol;
 
 use crate::names::matching;
 use crate::values::{host_of, is_loopback};
@@ -46,6 +47,9 @@ fn write(text: &mut String, config: &Config) -> fmt::Result {
                 "body",
                 "the fields of ordinary requests; guardrails: {fields} says others",
             )?;
+        }
+        if tier.name == ANONYMOUS && both.tools.is_none() {
+            line(text, "tools", "functions of their own; guardrails: {tools} says others")?;
         }
     }
     if !settings.limits.is_empty() {
@@ -230,6 +234,7 @@ fn warnings(config: &Config) -> Vec<String> {
     let settings = &config.settings;
     let book = PriceBook::built_in().with(settings.prices.clone(), settings.unpriced.clone());
     let mut warnings = reach(config);
+    warnings.extend(uncached(settings));
     let mut own = BTreeMap::<&str, Vec<&Limit>>::new();
     for key in &settings.keys {
         own.entry(&key.tier).or_default().extend(&key.limits);
@@ -270,6 +275,24 @@ fn warnings(config: &Config) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// Prices that bill what a cache saves, or costs, as if there were none.
+fn uncached(settings: &Settings) -> Vec<String> {
+    let caches = |route: &str| {
+        let provider = route.split('/').next().unwrap_or_default();
+        let mut accounts = settings.providers.iter();
+        accounts.any(|it| it.name == provider && it.protocol == Protocol::Anthropic)
+    };
+    let of = |(route, tariff): &(String, Tariff)| {
+        let unsaid = [("cached_input", tariff.cached_input), ("cache_write", tariff.cache_write)];
+        let unsaid: Vec<_> = unsaid.iter().filter(|it| it.1.is_none()).map(|it| it.0).collect();
+        (caches(route) && !unsaid.is_empty()).then(|| {
+            let unsaid = unsaid.join(" and ");
+            format!("price of {route}: without {unsaid}, that costs as much as other input here")
+        })
+    };
+    settings.prices.iter().filter_map(of).collect()
 }
 
 /// Why a limit that names another model refuses some requests all the same.

@@ -38,7 +38,8 @@ pub(crate) struct NoRoom {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asking<'a> {
     pub(crate) meters: &'a Arc<Memory>,
-    pub(crate) metrics: &'a Metrics,
+    /// Nothing for a policy that is only watched, whose decisions are counted as a whole.
+    pub(crate) metrics: Option<&'a Metrics>,
 }
 
 impl NoRoom {
@@ -69,7 +70,9 @@ pub(crate) fn admit(asking: Asking<'_>, plan: Plan) -> Result<Admitted, NoRoom> 
     let First { plan, at, search, found: held } = first(plan, |candidate| {
         let since = Instant::now();
         let decided = asking.meters.reserve(candidate.charges().clone());
-        asking.metrics.store_took(StoreOp::Reserve, since.elapsed());
+        if let Some(metrics) = asking.metrics {
+            metrics.store_took(StoreOp::Reserve, since.elapsed());
+        }
         decided
     })?;
     let admitted = plan.candidates().get(at);
@@ -120,9 +123,9 @@ fn watch(
         let stretch = Stretch { least: output, most: output };
         let charges = Charges::new(vec![*charge], stretch).ok()?;
         let held = asking.meters.reserve(charges).ok();
-        if held.is_none() {
+        if let (None, Some(metrics)) = (&held, asking.metrics) {
             let tier = plan.caller().tier_name();
-            asking.metrics.refused(limit.limit().unit.label(), tier, "shadow");
+            metrics.refused(limit.limit().unit.label(), tier, "shadow");
         }
         held
     });
@@ -134,6 +137,15 @@ impl Admitted {
     pub(crate) fn candidate(&self) -> &Candidate {
         #[expect(clippy::indexing_slicing, reason = "`at` came from a walk over this list")]
         &self.plan.candidates()[self.at]
+    }
+
+    /// How it was admitted, in one word: a metric's label, and what the log says.
+    pub(crate) fn decision(&self) -> &'static str {
+        match () {
+            () if self.plan.downgraded_from().is_some() => "downgraded",
+            () if self.candidate().without_tools() => "without_tools",
+            () => "admitted",
+        }
     }
 
     /// How many output tokens each answer may have.

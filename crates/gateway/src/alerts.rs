@@ -1,11 +1,11 @@
 //! Alerts: what an operator wants to know at once, in the log and at a webhook.
 //!
 //! A meter that passed its mark is told once for each of its windows, whoever passes it and however
-//! often; a provider that refuses the account, once an hour; an agent that runs away, once. The
-//! webhook is given JSON that Slack shows as it is, with what a program may want beside it, signed
-//! with the operator's secret. It is an errand of its own: no request waits for it, few run at a
-//! time, and one that fails is tried again twice. When it is wrong: after a restart what was told
-//! is told again.
+//! often, and again after a raise or a reset; a provider that refuses the account, once an hour; an
+//! agent that runs away, once. The webhook is given JSON that Slack shows as it is, with what a
+//! program may want beside it, signed with the operator's secret. It is an errand of its own: no
+//! request waits for it, few run at a time, and one that fails is tried again twice. When it is
+//! wrong: after a restart what was told is told again.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -179,6 +179,12 @@ impl Alerts {
             "resets_at": resets.then(|| rfc3339(warning.standing.resets_at)),
         });
         Told { kind: "limit_mark", text, details, webhook, now }.send();
+    }
+
+    /// Tells of a meter's mark again when it is passed again: its limit was raised, or it was
+    /// reset.
+    pub(crate) fn forget(&self, meter: u128) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(&meter);
     }
 
     /// A provider refuses the operator's account: its key, its access or its quota.

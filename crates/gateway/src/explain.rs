@@ -96,6 +96,9 @@ impl Gateway {
         endpoint: Endpoint,
         body: &Bytes,
     ) -> Result<Explanation, Unnamed> {
+        if let Some(refused) = self.refused_key(asker) {
+            return Ok(refused);
+        }
         let caller = self.asking(asker)?;
         let tier = caller.tier_name().to_string();
         let foreseen = self.foresee(caller, asker.session.as_deref(), (endpoint, body)).await;
@@ -104,6 +107,21 @@ impl Gateway {
             refusal: Some(refusal),
             ..Explanation::default()
         }))
+    }
+
+    /// What is told of an issued key that nobody is let in with.
+    fn refused_key(&self, asker: &Asker) -> Option<Explanation> {
+        let name = asker.key.as_deref().filter(|_| asker.issuer.is_none())?;
+        let key = self.issued().key(name)?;
+        let why = match self.state_of(&key, self.clock().now()) {
+            "expired" => "this one has expired",
+            "revoked" => "this one is revoked",
+            "tier_missing" => "this one's tier is not in the configuration",
+            _ => return None,
+        };
+        let told = Refusal::Credential.notice(String::new(), Span::ZERO).message;
+        let refusal = Some(format!("{told} ({why})"));
+        Some(Explanation { tier: key.tier, refusal, ..Explanation::default() })
     }
 
     /// The stages of a request, with nothing taken; what is told where it stops before any limit

@@ -344,6 +344,10 @@ impl Flight {
         let tier = plan.caller().tier_name();
         let route = metrics.route(model, deployment.provider(), tier);
         route.ended(outcome);
+        let decision = admitted.decision();
+        if decision != "admitted" {
+            metrics.lessened(tier, decision);
+        }
         metrics.overhead(self.overhead());
         let times = &self.times;
         if let Some(sent) = times.sent {
@@ -392,7 +396,7 @@ impl Flight {
             path: &format!("/v1{}", self.path),
             status,
             outcome,
-            decision: "admitted",
+            decision: admitted.decision(),
             tier: Some(plan.caller().tier_name()),
             key: plan.caller().key_name(),
             model: Some(&plan.ask().model),

@@ -146,6 +146,12 @@ impl Gateway {
         self.live.swap(Arc::new(live))
     }
 
+    /// What was told of the mark of a meter may be told again: its limit was raised, or it was
+    /// reset.
+    pub fn mark_anew(&self, meter: tollgate_limits::MeterId) {
+        self.alerts.forget(meter.get());
+    }
+
     /// The policy that is only watched.
     pub const fn shadow(&self) -> Option<&Shadow> {
         self.shadow.as_ref()

@@ -201,12 +201,26 @@ fn bearer(value: &str) -> Result<&str, Ambiguous> {
     (is_bearer || value.is_empty()).then_some(secret.trim()).ok_or(Ambiguous)
 }
 
+/// What a key is called in queries.
+const KEY_NAMES: &[&str] = &[
+    "access_token",
+    "api-key",
+    "api_key",
+    "apikey",
+    "auth",
+    "authorization",
+    "key",
+    "secret",
+    "token",
+    "x-api-key",
+    "x-goog-api-key",
+];
+
 fn has_key(query: &str) -> bool {
     query.split('&').any(|pair| {
         let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
         // A name that is written in a roundabout way has something to hide.
-        name.contains('%')
-            || matches!(&*name, "key" | "api_key" | "api-key" | "apikey" | "access_token" | "token")
+        name.contains('%') || KEY_NAMES.contains(&&*name)
     })
 }
 

@@ -18,6 +18,8 @@ use tollgate_policy::{
 use tollgate_store::{Audited, Change, Entry, IssuedKey, OpenError, Raise, Registry, Trouble};
 use tollgate_units::Timestamp;
 
+use crate::gate::Gateway;
+
 /// The most keys there may be, revoked ones included: each costs about half a kilobyte.
 pub const KEYS_MAX: usize = 1_000_000;
 /// The most meters that may be raised at a time.
@@ -158,6 +160,34 @@ impl Issued {
     /// When the disk does not take it; nothing is lost by that.
     pub fn close(&self) -> Result<(), Trouble> {
         self.registry.close()
+    }
+}
+
+impl Gateway {
+    /// How an issued key stands: `active`, or why it is refused.
+    pub fn state_of(&self, key: &IssuedKey, now: Timestamp) -> &'static str {
+        let policy = &self.live().policy;
+        if key.revoked_at.is_some() {
+            "revoked"
+        } else if key.expires_at.is_some_and(|end| end <= now) {
+            "expired"
+        } else if policy.lists(&key.name) {
+            "name_in_configuration"
+        } else if policy.tier_names().all(|tier| tier != key.tier) {
+            "tier_missing"
+        } else {
+            "active"
+        }
+    }
+
+    /// Issued keys that the policy in force has no place for, by name, the first `most`: whoever
+    /// changed the configuration did not think of them.
+    pub fn stranded(&self, most: usize) -> Vec<String> {
+        let now = self.clock().now();
+        let is_stranded = |key: &IssuedKey| {
+            matches!(self.state_of(key, now), "name_in_configuration" | "tier_missing")
+        };
+        self.issued().page(None, most, is_stranded).into_iter().map(|key| key.name).collect()
     }
 }
 

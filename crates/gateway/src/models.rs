@@ -76,11 +76,13 @@ pub struct Row {
 pub(crate) fn rows(gate: &Gateway, caller: &Caller, own_only: bool) -> Vec<Row> {
     let now = gate.clock().now();
     let watched = caller.watched(own_only, now);
-    let row = |watched: &Watched| {
-        let owner = watched.owner.clone().filter(|_| !own_only);
-        Some(Row { owner, ..row(watched, look(gate, watched)?) })
-    };
-    watched.iter().filter_map(row).collect()
+    let rows = watched.iter().filter_map(|watched| seen(gate, watched));
+    rows.map(|row| Row { owner: row.owner.filter(|_| !own_only), ..row }).collect()
+}
+
+/// One limit and where its meter stands now.
+pub(crate) fn seen(gate: &Gateway, watched: &Watched) -> Option<Row> {
+    Some(Row { owner: watched.owner.clone(), ..row(watched, look(gate, watched)?) })
 }
 
 fn look(gate: &Gateway, watched: &Watched) -> Option<Standing> {

@@ -90,7 +90,7 @@ async fn find_room(
         if way.is_first() {
             in_shadow = shadow::watch(gate, &known.caller, way.options(), weight.counts);
         }
-        let asking = Asking { meters: &gate.meters, metrics: &gate.metrics };
+        let asking = Asking { meters: &gate.meters, metrics: Some(&gate.metrics) };
         match way.ask(&gate.meters, weight.counts, |plan| admit(asking, plan)) {
             ControlFlow::Break(Ok(admitted)) => return Ok(Room { admitted, weight, in_shadow }),
             ControlFlow::Break(Err(unserved)) => {

@@ -126,7 +126,7 @@ impl Scales {
     pub(crate) fn count(&self, model: &str, text: &str) -> Tokens {
         match encoding_of(model).filter(|_| is_ready(model)) {
             Some(encoding) => count_text(encoding, text),
-            None => self.ratio(model).unwrap_or_default().of(length(text)),
+            None => self.ratio(model).unwrap_or_default().usual(length(text)),
         }
     }
 

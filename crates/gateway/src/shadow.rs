@@ -47,11 +47,9 @@ pub(crate) fn watch(
     counts: Counts,
 ) -> Option<Admitted> {
     let shadow = gate.shadow.as_ref()?;
-    let decided = decide(gate, shadow, caller, asked, counts);
+    let decided = decide(shadow, caller, asked, counts);
     let (outcome, reason) = match &decided {
-        Ok(admitted) if admitted.plan.downgraded_from().is_some() => ("downgraded", "none"),
-        Ok(admitted) if admitted.candidate().without_tools() => ("without_tools", "none"),
-        Ok(_) => ("admitted", "none"),
+        Ok(admitted) => (admitted.decision(), "none"),
         Err(reason) => ("refused", *reason),
     };
     gate.metrics.shadowed(caller.tier_name(), outcome, reason);
@@ -59,7 +57,6 @@ pub(crate) fn watch(
 }
 
 fn decide(
-    gate: &Gateway,
     shadow: &Shadow,
     caller: &Caller,
     asked: &Options,
@@ -68,7 +65,7 @@ fn decide(
     let caller = shadow.policy.load().counterpart(caller).ok_or("key")?;
     let options = caller.consider(asked.ask().clone()).map_err(|refusal| refusal.reason())?;
     let mut way = Downgrades::from(options.at_homes_of(asked));
-    let asking = Asking { meters: &shadow.meters, metrics: &gate.metrics };
+    let asking = Asking { meters: &shadow.meters, metrics: None };
     loop {
         match way.ask(&shadow.meters, counts, |plan| admit(asking, plan)) {
             ControlFlow::Break(Ok(admitted)) => return Ok(admitted),

@@ -11,13 +11,13 @@ use tollgate_policy::{Caller, Watched};
 use tollgate_store::IssuedKey;
 
 use crate::gate::Gateway;
-use crate::models::{Row, rows};
+use crate::models::{Row, rows, seen};
 use crate::whose::{ANONYMOUS, Unnamed, Whose, parts};
 
 /// Where the limits on one caller stand.
 #[derive(Debug, Serialize)]
 pub struct Holder {
-    /// The key's name, or `anonymous`.
+    /// The key's name, or `anonymous`; the subject, where it is nobody's.
     pub key: String,
     /// The limits, those shared with others included.
     pub limits: Vec<Row>,
@@ -59,6 +59,9 @@ impl Gateway {
         } else {
             self.holders(whose.subject, after, most.saturating_add(1))
         };
+        if callers.is_empty() && whose.subject.is_some() && after.is_none() {
+            return Ok(Standings { holders: self.shared(whose)?, next: None });
+        }
         let next = (callers.len() > most).then(|| {
             callers.truncate(most);
             callers.last().and_then(|caller| caller.key_name()).map(str::to_owned)
@@ -74,6 +77,14 @@ impl Gateway {
         let mut holders: Vec<_> = callers.into_iter().map(holder).collect();
         holders.retain(|holder| whose.issuer.is_none() || !holder.limits.is_empty());
         Ok(Standings { holders, next: next.flatten() })
+    }
+
+    /// The limits on a subject that is nobody's: of everybody, a tier, or a model.
+    fn shared(&self, whose: &Whose<'_>) -> Result<Vec<Holder>, Unnamed> {
+        let found = self.meters_of(whose)?;
+        let limits: Vec<_> = found.iter().filter_map(|found| seen(self, &found.watched)).collect();
+        let key = whose.subject.unwrap_or_default().to_owned();
+        Ok(Some(Holder { key, limits }).into_iter().filter(|it| !it.limits.is_empty()).collect())
     }
 
     /// The limits that count the subject of `whose`, each with its meter. `everybody` is nobody in

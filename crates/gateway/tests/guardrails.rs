@@ -419,7 +419,17 @@ keys:
     assert_eq!(house.standing(&caller, "900 requests").await, (0, 0), "nothing was consumed");
     assert_eq!(house.provider.counters().seen, 0);
 
+    let own = json!({"type": "function", "function": {"name": "search", "parameters": {}}});
+    for kind in ["web_search", "mcp", "brand_new_tool"] {
+        let mut body = chat("gpt-4o-mini", "Hello");
+        body["tools"] = json!([own, {"type": kind, "server_url": "https://evil.example/mcp"}]);
+        let told = (403, "tool_not_allowed".to_owned(), Some("tools[1]".to_owned()));
+        assert_eq!(refusal(&caller.post(CHAT, &body).await), told, "{kind}");
+    }
+
     let mut body = chat("gpt-4o-mini", "Hello");
+    body["tools"] = json!([own]);
+    assert_eq!(caller.post(CHAT, &body).await.status.as_u16(), 200, "a function is the caller's");
     body["store"] = false.into();
     body["logit_bias"] = Value::Null;
     body["temperature"] = 0.5.into();

@@ -111,6 +111,12 @@ async fn an_expired_key_is_told_what_an_unknown_one_is_told() {
     assert_eq!(told(&expired), told(&call(&house, "never-issued").await));
     let listed = house.caller(Some("secret-1")).get("/v1/models").await;
     assert_eq!(listed.status, StatusCode::UNAUTHORIZED, "on every path");
+    let asker = Asker { key: Some("web".to_owned()), ..Asker::default() };
+    let body = chat("gpt-4o-mini", "Hi").to_string().into();
+    let explained = house.gateway.explain(&asker, Endpoint::ChatCompletions, &body).await.unwrap();
+    let refusal = explained.refusal.unwrap();
+    assert!(!explained.admitted);
+    assert_eq!(refusal, format!("{} (this one has expired)", expired.message()));
 }
 
 #[tokio::test]
@@ -307,4 +313,13 @@ limits: [$5 per day, 7 requests per minute per model]
     assert_eq!(found("model:gpt-4o-mini"), ["7 requests per minute per model"]);
     assert!(found("user:nobody").is_empty());
     assert!(found("").is_empty());
+    // They are shown by the names that they are raised by.
+    for subject in ["everybody", "tier:anonymous", "model:gpt-4o-mini"] {
+        let shown = house.gateway.standings(&Whose::of(subject), None, 9).unwrap();
+        let rows: Vec<_> = shown.holders[0].limits.iter().map(|row| row.limit.clone()).collect();
+        assert_eq!(rows, found(subject), "{subject}");
+    }
+    assert!(
+        house.gateway.standings(&Whose::of("user:nobody"), None, 9).unwrap().holders.is_empty()
+    );
 }

@@ -21,7 +21,7 @@ const KEY: &str = "key-secret-00000000";
 const CAP: u64 = 40;
 
 const YAML: &str = "
-timeouts: {first_byte: 400ms, idle: 400ms}
+timeouts: {first_byte: 1s, idle: 1s}
 tiers:
   pro:
     models: [gpt-4o-mini]

@@ -8,6 +8,26 @@ use tollgate_units::{Timestamp, Tokens};
 
 const MORNING: Timestamp = Timestamp::from_millis(1_795_330_800_000);
 
+/// A limit that is only watched, in the policy that is only watched, is none of the metrics of the
+/// policy in force.
+#[tokio::test]
+async fn what_is_watched_twice_is_counted_once() {
+    let yaml = "
+tiers: {anonymous: {models: [gpt-4o-mini], limits: ['1 request per day per ip, shadow']}}
+";
+    let house = Plot::new(yaml).standing_still(MORNING).watching(yaml).build().await;
+    let (caller, body) = (house.caller(None), chat("gpt-4o-mini", "Hi"));
+    for _ in 0..3 {
+        let answer = caller.post("/v1/chat/completions", &body).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        house.settled().await;
+    }
+    let metrics = house.gateway.render_metrics();
+    let line = metrics.lines().find(|line| line.contains("reason=\"shadow\""));
+    assert!(line.unwrap().ends_with(" 2"), "{line:?}");
+    assert!(metrics.contains("tollgate_store_seconds_count{op=\"reserve\"} 3\n"), "{metrics}");
+}
+
 const KEYS: &str = "
 keys:
   - {name: a, secret: a-secret-0123456789, tier: pro}

@@ -106,6 +106,9 @@ async fn a_pro_users_day_goes_on_with_the_small_model_and_says_so() {
             house.wait(Span::from_millis(1));
         }
         assert_eq!(post("gpt-4o").await, large, "another day");
+        let metrics = house.gateway.render_metrics();
+        let counted = "tollgate_lessened_total{tier=\"pro\",action=\"downgraded\"} 4\n";
+        assert!(metrics.contains(counted), "{metrics}");
         let models: Vec<_> = house.provider.seen().iter().map(|seen| seen.model.clone()).collect();
         assert_eq!(models.iter().filter(|model| *model == "gpt-4o").count(), 5);
     }
@@ -207,5 +210,7 @@ keys:
     }
     let team = post("a", mini).await;
     assert_eq!(team.json()["error"]["tollgate"]["limit"], json!("3 requests per day"));
+    assert_eq!(team.json()["error"]["tollgate"]["subject"], json!("team:acme"));
+    assert!(team.message().contains("is used up for team acme: 3 of 3"), "{}", team.message());
     assert_eq!(post("d", "gpt-4o").await.status, StatusCode::OK, "of no group");
 }

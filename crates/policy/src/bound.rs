@@ -7,8 +7,9 @@ use tollgate_units::{Amount, Span, Timestamp};
 use tollgate_wire::{QuotaPolicy, QuotaUnit};
 
 use crate::limit::grouped;
+use crate::limitation::window_in_words;
 use crate::settings::SessionSettings;
-use crate::subject::fingerprint;
+use crate::subject::{Subject, fingerprint};
 use crate::{CalendarPeriod, Exceed, Limit, Measure, SubjectKind, Turns, Unit};
 
 /// A limit with its owner, ready to be charged.
@@ -133,6 +134,13 @@ impl BoundLimit {
         self.owner.as_deref()
     }
 
+    /// Whom it counts, of `subjects` that it divides among: else whose it is. Nothing for
+    /// everybody together.
+    pub(crate) fn whom(&self, subjects: &[Subject]) -> Option<String> {
+        let words: Vec<_> = subjects.iter().map(ToString::to_string).collect();
+        if words.is_empty() { self.owner().map(str::to_owned) } else { Some(words.join(" and ")) }
+    }
+
     /// The headers that it counts by, in lower case.
     pub(crate) fn headers(&self) -> impl Iterator<Item = &str> {
         self.limit.subjects.iter().filter_map(|kind| match kind {
@@ -169,10 +177,10 @@ impl BoundLimit {
                     format!("requests at once, {whom}")
                 }
                 Measure::AtOnce => format!("{} at once, {whom}", self.limit.unit),
-                Measure::Bucket { .. }
-                | Measure::Fixed { .. }
-                | Measure::Sliding { .. }
-                | Measure::Total => format!("{}, {whom}", self.limit.unit),
+                Measure::Fixed { window } | Measure::Sliding { window } => {
+                    format!("{} per {}, {whom}", self.limit.unit, window_in_words(*window))
+                }
+                Measure::Bucket { .. } | Measure::Total => format!("{}, {whom}", self.limit.unit),
             }
         })
     }

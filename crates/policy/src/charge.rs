@@ -132,15 +132,15 @@ impl Weighed<'_> {
         bound: &BoundLimit,
         deployment: &Deployment,
     ) -> Result<(PicoUsd, MicroUsdPerMillion), Refusal> {
-        let unpriced = |what: String| Refusal::NotPriced {
+        let unpriced = |what| Refusal::NotPriced {
             what,
             model: self.options.ask.model.clone(),
             limit: bound.public_name(),
         };
         if let Some(extra) = self.options.ask.extras.first() {
-            return Err(unpriced(named(extra)));
+            return Err(unpriced(Some(named(extra))));
         }
-        let tariff = deployment.tariff.as_ref().ok_or_else(|| unpriced("model".to_owned()))?;
+        let tariff = deployment.tariff.as_ref().ok_or_else(|| unpriced(None))?;
         Ok(tariff.bound(self.counts.input, self.options.ask.cached_for_an_hour))
     }
 }

@@ -90,8 +90,7 @@ impl Plan {
         let request =
             Request { caller: &self.caller, model: &self.model, endpoint: self.ask.endpoint };
         let subjects = request.subjects(limit, Some(candidate.deployment()));
-        let words: Vec<_> = subjects.iter().map(ToString::to_string).collect();
-        (!words.is_empty()).then(|| words.join(" and "))
+        limit.whom(&subjects)
     }
 }
 
@@ -183,9 +182,10 @@ impl Telling<'_> {
         let is_too_large = self.short.asked > limit.limit.most();
         let advice = match self.wait() {
             Some(wait) => format!("Try again in {}.", in_words(wait)),
-            None if is_too_large => "Waiting does not help: send a shorter prompt, or ask for \
-                                     fewer output tokens."
-                .to_owned(),
+            None if is_too_large && self.is_of_size() => {
+                "Waiting does not help: send a shorter prompt, or ask for fewer output tokens."
+                    .to_owned()
+            }
             None => "It does not come back by waiting: ask the operator for more.".to_owned(),
         };
         if !limit.is_own() {
@@ -226,6 +226,14 @@ impl Telling<'_> {
         )
     }
 
+    /// Whether a smaller request would ask for less.
+    fn is_of_size(&self) -> bool {
+        matches!(
+            self.limit.limit.unit,
+            Unit::Cost | Unit::InputTokens | Unit::OutputTokens | Unit::Tokens
+        )
+    }
+
     fn limited(&self, tier: &str, refused_by: Vec<String>) -> Limited {
         let limit = self.limit;
         let own = limit.is_own();
@@ -245,10 +253,7 @@ impl Telling<'_> {
             wait: self.wait(),
             retry_after: None,
             refused_by,
-            about_tokens: matches!(
-                limit.limit.unit,
-                Unit::Cost | Unit::InputTokens | Unit::OutputTokens | Unit::Tokens
-            ),
+            about_tokens: self.is_of_size(),
         }
     }
 }
@@ -256,7 +261,7 @@ impl Telling<'_> {
 const DAY: Span = Span::from_secs(24 * 60 * 60);
 
 /// A window as people say it: `minute`, `5 min`.
-fn window_in_words(window: Span) -> String {
+pub(crate) fn window_in_words(window: Span) -> String {
     let whole = [(1, "second"), (60, "minute"), (3600, "hour"), (86_400, "day")];
     let unit = whole.iter().find(|(secs, _)| Span::from_secs(*secs) == window);
     unit.map_or_else(|| in_words(window), |(_, unit)| (*unit).to_owned())

@@ -363,12 +363,19 @@ impl Tier {
     }
 }
 
-/// The tier's guardrails and everybody's. Where neither says which fields may be sent, callers
-/// without a key may send the ordinary ones.
+/// Allows the caller's own functions, whatever they are called, and nothing that a provider runs.
+const ANY_FUNCTION: &str = "*";
+
+/// The tier's guardrails and everybody's. Where neither says which fields may be sent or which
+/// tools be brought, callers without a key have the ordinary fields and functions of their own.
 fn guardrails_of(tier: &TierSettings, default: &Guardrails) -> Guardrails {
     let mut guardrails = default.and(&tier.guardrails);
+    let listed = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     if tier.name == ANONYMOUS && guardrails.fields.is_none() {
-        guardrails.fields = Some(ANONYMOUS_FIELDS.iter().map(|&field| field.to_owned()).collect());
+        guardrails.fields = Some(listed(ANONYMOUS_FIELDS));
+    }
+    if tier.name == ANONYMOUS && guardrails.tools.is_none() {
+        guardrails.tools = Some(listed(&[ANY_FUNCTION]));
     }
     guardrails
 }

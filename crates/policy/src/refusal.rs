@@ -48,8 +48,8 @@ pub enum Refusal {
     },
     /// A money limit applies to something that has no price.
     NotPriced {
-        /// What has none: the model, or something the request asks for.
-        what: String,
+        /// What has none, where that is not the model: something that the request asks for.
+        what: Option<String>,
         /// The model.
         model: String,
         /// The money limit.
@@ -145,10 +145,7 @@ impl Refusal {
             ),
             Self::NotPriced { what, model, limit } => plain(
                 NoticeKind::NotPriced,
-                format!(
-                    "The {what} of this request to \"{model}\" has no price, and the limit \
-                     \"{limit}\" counts money. Ask the operator to add a price."
-                ),
+                not_priced(what.as_deref(), &model, &limit),
                 Some("model"),
             ),
             Self::Field { name, allowed } => {
@@ -165,6 +162,20 @@ impl Refusal {
                 None,
             ),
         }
+    }
+}
+
+fn not_priced(what: Option<&str>, model: &str, limit: &str) -> String {
+    match what {
+        None => format!(
+            "The model \"{model}\" has no price, and the limit \"{limit}\" counts money. Ask the \
+             operator to add a price."
+        ),
+        Some(what) => format!(
+            "The {what} of this request to \"{model}\" costs money that cannot be bounded before \
+             it is spent, and the limit \"{limit}\" counts money. Leave it out, or ask the \
+             operator for a tier without a money limit."
+        ),
     }
 }
 

@@ -96,13 +96,11 @@ impl Caller {
     }
 
     fn watch(&self, bound: &Arc<BoundLimit>, subjects: &[Subject], now: Timestamp) -> Watched {
-        let words: Vec<_> = subjects.iter().map(ToString::to_string).collect();
         let meter = bound.meter(subjects.iter().map(Subject::id));
         let limit = self.in_force(bound, meter, now);
         let (rule, demand) = (limit.rule(now), Demand::exactly(Amount::ZERO));
-        let whole = || bound.owner().map(str::to_owned);
         Watched {
-            subject: if words.is_empty() { whole() } else { Some(words.join(" and ")) },
+            subject: bound.whom(subjects),
             owner: self.owner_of(bound, subjects),
             configured: bound.clone(),
             raised_until: self.raised(meter, now).map(|raised| raised.until),

@@ -2,9 +2,11 @@
 //!
 //! The ratio of tokens to bytes of text differs by model and by what its callers write (4 bytes a
 //! token in English prose, 2 to 3 in JSON and in Chinese). So each model's ratio is an average that
-//! moves with what was reported, and an estimate adds three times the usual deviation: it should
-//! rarely be low, and a little high costs the caller nothing once the answer is there. It is wrong
-//! for a caller whose text is unlike everybody else's; the difference is settled as debt or refund.
+//! moves with what was reported. What is reserved adds three times the usual deviation: it should
+//! rarely be low, and a little high costs the caller nothing once the answer is there. What is
+//! settled, where nothing is reported, is the average. It is wrong for a caller whose text is
+//! unlike everybody else's; where something is reported, the difference is settled as debt or
+//! refund.
 
 use tollgate_units::Tokens;
 
@@ -28,10 +30,12 @@ impl Ratio {
 
     /// The tokens to reserve for `bytes` of text: rarely low, and never more than one a byte.
     pub fn of(self, bytes: u64) -> Tokens {
-        let each = self.mean.saturating_add(3 * self.deviation).clamp(1, ONE);
-        let tokens = (u128::from(bytes) * u128::from(each)).div_ceil(u128::from(ONE));
-        // `each` is at most one, so this is at most `bytes`.
-        Tokens::new(u64::try_from(tokens).unwrap_or(bytes))
+        times(self.mean.saturating_add(3 * self.deviation).clamp(1, ONE), bytes)
+    }
+
+    /// The tokens that `bytes` of text most likely are.
+    pub fn usual(self, bytes: u64) -> Tokens {
+        times(self.mean.clamp(1, ONE), bytes)
     }
 
     /// What is known after `bytes` of text were reported to be `actual` tokens.
@@ -58,6 +62,12 @@ impl Default for Ratio {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// `each`, which is at most [`ONE`], for each of `bytes`: at most as many.
+fn times(each: u32, bytes: u64) -> Tokens {
+    let tokens = (u128::from(bytes) * u128::from(each)).div_ceil(u128::from(ONE));
+    Tokens::new(u64::try_from(tokens).unwrap_or(bytes))
 }
 
 /// How much a report counts, in parts of [`BYTES_FULL`].
@@ -103,6 +113,18 @@ mod tests {
         }
         let estimate = ratio.of(4000).get();
         assert!((1000..1020).contains(&estimate), "{estimate}");
+    }
+
+    #[test]
+    fn what_is_settled_is_what_texts_usually_have() {
+        let mut ratio = Ratio::new();
+        for round in 0..150 {
+            // Between a quarter and a third of the bytes.
+            ratio = ratio.learned(4000, Tokens::new(1000 + round % 4 * 111));
+        }
+        let settled = ratio.usual(4000).get();
+        assert!((1100..1240).contains(&settled), "{settled}");
+        assert!(ratio.of(4000).get() > settled + 200, "{ratio:?}");
     }
 
     #[test]

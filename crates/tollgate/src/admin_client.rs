@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use http::{Method, Request, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -57,7 +57,8 @@ async fn exchange(base: &str, request: Request<Full<Bytes>>) -> Result<Value, Co
     // What is shown under its words keeps its own line.
     let apart = if message.contains('\n') { "\n" } else { " " };
     let field = field.map(|field| format!("{field}:{apart}")).unwrap_or_default();
-    Err(format!("{status}: {field}{message}"))
+    let hint = if status == StatusCode::UNAUTHORIZED { OTHER_TOKEN } else { "" };
+    Err(format!("{status}: {field}{message}{hint}"))
 }
 
 /// The admin plane's address and token: from the arguments and the environment, else from the
@@ -67,7 +68,8 @@ fn find(reach: &Reach) -> Result<(String, String), Complaint> {
     if let (Some(base), Some(token)) = (&reach.admin, &given) {
         return Ok((base.clone(), token.clone()));
     }
-    let config = crate::serve::configuration_for_reach(&reach.config)?;
+    let config = crate::serve::configuration_for_reach(&reach.config);
+    let config = config.map_err(|mistakes| format!("{mistakes}\n\n{WITHOUT_A_FILE}"))?;
     let base = reach.admin.clone().unwrap_or_else(|| format!("http://{}", config.admin));
     let token = given.or_else(|| crate::wiring::configured_token(&config));
     let token = token.or_else(|| kept(&token_file(&config.data)));
@@ -79,6 +81,12 @@ fn find(reach: &Reach) -> Result<(String, String), Complaint> {
     })?;
     Ok((base, token))
 }
+
+const WITHOUT_A_FILE: &str = "A gateway that runs is asked without its configuration by both \
+     --admin http://HOST:PORT and the environment variable TOLLGATE_ADMIN_TOKEN.";
+/// Where the token that was found is not the one that is wanted.
+const OTHER_TOKEN: &str = ". The gateway takes the token that it was started with: a new one in \
+     the configuration waits for a restart";
 
 fn kept(file: &Path) -> Option<String> {
     std::fs::read_to_string(file).ok().map(|token| token.trim().to_owned())

@@ -32,8 +32,8 @@ pub(crate) struct Arguments {
     /// The caller's address; loopback unless said.
     #[arg(long)]
     ip: Option<IpAddr>,
-    /// The model, for a short question.
-    #[arg(long, required_unless_present = "file", conflicts_with = "file")]
+    /// The model: of a short question, or in the place of the one that the file names.
+    #[arg(long, required_unless_present = "file")]
     model: Option<String>,
     /// The request itself, as JSON.
     #[arg(long, value_name = "FILE")]

@@ -175,7 +175,8 @@ fn stand(arguments: &Arguments) -> Result<(), Complaint> {
     }
     let holders = items(&answer, "holders");
     if holders.is_empty() {
-        let forms = "key:NAME, user:NAME, team:NAME, project:NAME, org:NAME or ip:ADDRESS";
+        let forms = "key:NAME, user:NAME, team:NAME, project:NAME, org:NAME, ip:ADDRESS, \
+                     tier:NAME, model:NAME or everybody";
         return Err(format!("nobody is called that: ask for {forms}"));
     }
     for holder in &holders {

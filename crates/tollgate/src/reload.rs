@@ -144,6 +144,7 @@ impl Reload {
         let next = live(&config, self.gateway.metrics(), Some(&before))?;
         let old = self.gateway.replace(next);
         self.retired().push(old.policy.clone());
+        warn_of_stranded_keys(&self.gateway);
         Ok((config, after_restart))
     }
 
@@ -192,9 +193,8 @@ impl Reload {
                 let _freed = tokio::task::spawn_blocking(move || drop(unused)).await;
             }
             let stamp = self.stamp();
-            // A file that is gone for a moment is being replaced.
-            let is_there = stamp[0].is_some() || self.file.is_none();
-            let changed = is_there && stamp != in_force && stamp == before;
+            // A file that is gone at one look and there at the next was being replaced.
+            let changed = stamp != in_force && stamp == before;
             before = stamp;
             if asked || changed {
                 in_force = stamp;
@@ -205,6 +205,20 @@ impl Reload {
         }
     }
 }
+
+/// Says which issued keys the configuration has no place for: they are refused from now on.
+pub(crate) fn warn_of_stranded_keys(gateway: &Gateway) {
+    let keys = gateway.stranded(STRANDED_SHOWN);
+    if !keys.is_empty() {
+        tracing::warn!(
+            ?keys,
+            "issued keys are refused: their tier is not in the configuration, or \
+             their name is another key's there"
+        );
+    }
+}
+
+const STRANDED_SHOWN: usize = 20;
 
 impl Configuration for Reload {
     fn stands(&self) -> Configured {

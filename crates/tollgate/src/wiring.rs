@@ -26,7 +26,7 @@ use tollgate_store::{Clock, Memory, Owners, Registry};
 use tollgate_units::Span;
 
 use crate::Complaint;
-use crate::reload::Reload;
+use crate::reload::{Reload, warn_of_stranded_keys};
 
 /// The environment, as the configuration reads it.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the process itself")]
@@ -101,6 +101,7 @@ pub(crate) async fn start(config: Config, watched: Option<Watched>) -> Result<Ru
     let loopback = admin.ip().is_loopback();
     let watched = watched.map(|watched| watched.file);
     let reload = Reload::new(gateway.clone(), config, watched);
+    warn_of_stranded_keys(&gateway);
     let router = tollgate_admin::router(Admin {
         gateway: gateway.clone(),
         token,

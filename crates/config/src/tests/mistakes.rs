@@ -116,6 +116,9 @@ fn a_downgrade_leads_to_a_model_of_the_tier_and_never_round() {
         assert!(shown.contains(expected), "{text}\nis shown as\n{shown}");
         assert_eq!(shown.matches("tollgate.yaml:").count(), 1, "{shown}");
     }
+    let only = format!("  small: {{models: [b], limits: [{}]}}\n", to("b", "day"));
+    let shown = wrong(&file("", "", &only));
+    assert!(shown.contains("b is this tier's only model"), "{shown}");
     let both = format!("{}, {}", to("b", "day"), to("b", "hour"));
     assert!(read(&file("", &both, "")).is_ok(), "two limits may lead the same way");
     assert!(read(&file(&on_model("b"), &to("b", "hour"), "")).is_ok());

@@ -266,6 +266,26 @@ tiers:
 }
 
 #[test]
+fn a_price_that_knows_no_cache_is_warned_of_where_caches_are_usual() {
+    let config = right(
+        "providers:
+  openai: {api_key: '${OPENAI_API_KEY}'}
+  anthropic: {api_key: '${OPENAI_API_KEY}'}
+models: {claude: {serve: [anthropic/claude-opus-5]}, gpt-4o: {serve: [openai/gpt-4o]}}
+tiers: {pro: {models: ['*']}}
+prices:
+  openai/gpt-4o: {input: 1, output: 2}
+  anthropic/claude-opus-5: {input: 1, output: 2, cached_input: 0.1}
+",
+    );
+    let words = in_words(&config);
+    let warnings = words.split("Warnings\n").nth(1).unwrap_or_default();
+    let told = "  price of anthropic/claude-opus-5: without cache_write, that costs as much as \
+                other input here\n";
+    assert_eq!(warnings, told);
+}
+
+#[test]
 fn check_says_what_each_caller_may_do() {
     assert_eq!(in_words(&right(DOCUMENTED)), include_str!("documented.txt"));
 }

@@ -74,4 +74,14 @@ async fn a_mark_is_told_once_a_window_and_signed() {
         tokio::task::yield_now().await;
     }
     assert!(publisher.heard().unwrap().1.contains("100%"));
+    // After a raise or a reset the same window is told of once more.
+    alerts.forget(7);
+    for _ in 0..2 {
+        alerts.warn(&warning(limit, 9, next), &caller, Some(&webhook), midnight);
+    }
+    while publisher.asked() < 3 {
+        tokio::task::yield_now().await;
+    }
+    assert!(publisher.heard().unwrap().1.contains("90%"));
+    assert!(!alerts.is_new(7, next, midnight));
 }

@@ -29,7 +29,7 @@ pub struct AccessLine<'a> {
     pub status: StatusCode,
     /// How it ended.
     pub outcome: Outcome,
-    /// `admitted`, or what refused it.
+    /// `admitted`, `downgraded`, `without_tools`, or what refused it.
     pub decision: &'a str,
     /// The caller's tier.
     pub tier: Option<&'a str>,

@@ -222,6 +222,12 @@ pub(super) struct ShadowLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct LessenedLabels {
+    pub(super) tier: Name,
+    pub(super) action: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct RunawayLabels {
     pub(super) kind: &'static str,
     pub(super) action: &'static str,

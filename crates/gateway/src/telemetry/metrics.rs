@@ -30,9 +30,9 @@ use tollgate_units::{NanoUsd, Tokens};
 use tollgate_wire::Usage;
 
 use super::labels::{
-    CostLabels, Direction, Ending, EndingLabels, EstimateLabels, Kind, Name, OpLabels, Outcome,
-    RefusalLabels, RequestLabels, RetryLabels, Route, RunawayLabels, SavedLabels, ShadowLabels,
-    StoreOp, TokenLabels,
+    CostLabels, Direction, Ending, EndingLabels, EstimateLabels, Kind, LessenedLabels, Name,
+    OpLabels, Outcome, RefusalLabels, RequestLabels, RetryLabels, Route, RunawayLabels,
+    SavedLabels, ShadowLabels, StoreOp, TokenLabels,
 };
 
 /// What [`Metrics::render`] writes.
@@ -168,6 +168,13 @@ impl Metrics {
     pub fn shadowed(&self, tier: &Name, outcome: &'static str, reason: &'static str) {
         let labels = ShadowLabels { tier: tier.clone(), outcome, reason };
         self.families.shadowed.get_or_create(&labels).inc();
+    }
+
+    /// A request got less than it asked for, because a limit was used up: `downgraded` to another
+    /// model, or answered `without_tools`.
+    pub fn lessened(&self, tier: &Name, action: &'static str) {
+        let labels = LessenedLabels { tier: tier.clone(), action };
+        self.families.lessened.get_or_create(&labels).inc();
     }
 
     /// An agent was found to have run away, and this is done about it.
@@ -319,6 +326,7 @@ struct Families {
     tokens: Family<TokenLabels, Counter>,
     cost: Family<CostLabels, Dollars>,
     saved: Family<SavedLabels, Dollars>,
+    lessened: Family<LessenedLabels, Counter>,
     runaways: Family<RunawayLabels, Counter>,
     shadowed: Family<ShadowLabels, Counter>,
     estimate_error: Family<EstimateLabels, Histogram, fn() -> Histogram>,
@@ -342,6 +350,12 @@ impl Families {
                 reg,
                 "shadow_decisions",
                 "What the policy that is only watched decided",
+                Family::default(),
+            ),
+            lessened: registered(
+                reg,
+                "lessened",
+                "Requests that got less than they asked for, because a limit was used up",
                 Family::default(),
             ),
             runaways: registered(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use http::Method;
 use rustix::process::Signal;
 use serde_json::Value;
 use tollgate_sim::{Provider, Script};
@@ -66,6 +67,11 @@ async fn a_reload_under_traffic_fails_no_request_and_forgets_nothing() {
     assert!(stands["mistake"].as_str().unwrap().contains("did you mean \"day\"?"), "{stands}");
     assert!(stands["in_force"].as_str().unwrap().contains("2M requests per day"), "{stands}");
     assert_eq!(stands["reloads"], 1);
+    let admin = Caller::new(&process.admin, ADMIN_TOKEN);
+    let asked = admin.ask(Method::POST, "/api/v1/config/reload").await.unwrap();
+    assert_eq!(asked.status, 422);
+    let audit = admin.get("/api/v1/audit?most=1").await.unwrap().json();
+    assert_eq!(audit["audit"][0]["action"], "config.reload.failed", "{audit}");
     rewrite(&directory, "3M requests per dya", "4M requests per day");
     let stands = configured(&process, |stands| stands["reloads"] == 2).await;
     assert!(stands["mistake"].is_null(), "{stands}");

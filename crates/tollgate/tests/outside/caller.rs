@@ -54,7 +54,12 @@ impl Caller {
 
     /// Gets `path`.
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, Broken> {
-        whole(self.send(Method::GET, path, String::new()).await?).await
+        self.ask(Method::GET, path).await
+    }
+
+    /// Asks for `path`, with nothing in the body.
+    pub(crate) async fn ask(&self, method: Method, path: &str) -> Result<Answer, Broken> {
+        whole(self.send(method, path, String::new()).await?).await
     }
 
     async fn send(
