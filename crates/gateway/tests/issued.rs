@@ -159,6 +159,36 @@ async fn an_issued_key_has_limits_and_models_of_its_own() {
     assert_eq!(house.standing(&caller, "5 requests").await, (1, 0), "the tier's count too");
 }
 
+/// A caller without a team is counted alone by a limit per team, and changes tier as any other.
+#[tokio::test]
+async fn a_change_of_tier_carries_what_is_used_in_the_place_of_a_team() {
+    let house = House::new(
+        "
+tiers:
+  free: {models: [gpt-4o-mini], limits: [2 requests per day per team]}
+  pro: {models: [gpt-4o-mini], limits: [3 requests per day per team]}
+",
+        Script::default(),
+    )
+    .await;
+    let statuses = async |keys: [IssuedKey; 2]| {
+        let mut statuses = Vec::new();
+        for key in keys {
+            put(&house, &key);
+            for _ in 0..2 {
+                statuses.push(call(&house, "secret-1").await.status.as_u16());
+            }
+        }
+        statuses
+    };
+    let alone = key("web", "secret-1", "free");
+    let promoted = IssuedKey { tier: "pro".to_owned(), ..alone.clone() };
+    assert_eq!(statuses([alone.clone(), promoted.clone()]).await, [200, 200, 200, 429]);
+    let with_team = |key: IssuedKey| IssuedKey { team: Some("acme".to_owned()), ..key };
+    let teams = [with_team(alone), with_team(promoted)];
+    assert_eq!(statuses(teams).await, [200, 200, 200, 200], "teams of two tiers stay apart");
+}
+
 #[tokio::test]
 async fn a_change_of_tier_carries_what_is_used() {
     let house = house().await;

@@ -29,6 +29,8 @@ pub struct BoundLimit {
     owner: Option<Arc<str>>,
     /// Whose it is, what it counts and how, hashed.
     identity: u128,
+    /// The same where it counts one caller alone.
+    identity_for_one: u128,
     turns: Option<Arc<Turns>>,
     /// How long the life of a subject goes on after its last charge, where the subject is a
     /// session.
@@ -42,7 +44,8 @@ impl BoundLimit {
 
     fn made(limit: Limit, owner: &Owner<'_>, sessions: &SessionSettings) -> Self {
         let sentence: Arc<str> = limit.to_string().into();
-        let identity = fingerprint(&[owner.kind(), owner.name_for(&limit), &limit.identity()]);
+        let of = |name: &str| fingerprint(&[owner.kind(), name, &limit.identity()]);
+        let (identity, identity_for_one) = (of(owner.name()), of(owner.name_for_one()));
         let name = Some(owner.name_for(&limit)).filter(|name| !name.is_empty());
         let owned_by = name.map(|name| format!("{}:{name}", owner.kind()).into());
         let turns = match &limit.measure {
@@ -66,6 +69,7 @@ impl BoundLimit {
             is_built_in,
             owner: owned_by,
             identity,
+            identity_for_one,
             turns,
             idle,
         }
@@ -192,10 +196,11 @@ impl BoundLimit {
 
     /// The meter of this limit for `subjects`: the limit's identity and each subject's, stirred
     /// together in order. All are uniform 128-bit values that nobody can choose.
-    pub(crate) fn meter(&self, subjects: impl Iterator<Item = u128>) -> tollgate_limits::MeterId {
-        let id =
-            subjects.fold(self.identity, |id, subject| id.rotate_left(31).wrapping_add(subject));
-        tollgate_limits::MeterId::new(id)
+    pub(crate) fn meter(&self, subjects: &[Subject]) -> tollgate_limits::MeterId {
+        let counts_one = subjects.iter().any(|subject| is_one_caller(&subject.kind));
+        let own = if counts_one { self.identity_for_one } else { self.identity };
+        let stirred = |id: u128, subject: &Subject| id.rotate_left(31).wrapping_add(subject.id());
+        tollgate_limits::MeterId::new(subjects.iter().fold(own, stirred))
     }
 }
 
@@ -249,20 +254,25 @@ impl Owner<'_> {
         }
     }
 
-    /// A tier's name is left out of the identity of limits that count one caller, so that a caller
-    /// who changes tier carries what is used along. Limits that count many together stay apart.
+    /// The name as far as it is in the meters of `limit`.
     fn name_for(&self, limit: &Limit) -> &str {
-        let counts_one = limit.subjects.iter().any(|kind| {
-            matches!(
-                kind,
-                SubjectKind::Ip | SubjectKind::Key | SubjectKind::Session | SubjectKind::User
-            )
-        });
+        let counts_one = limit.subjects.iter().any(is_one_caller);
+        if counts_one { self.name_for_one() } else { self.name() }
+    }
+
+    /// A tier's name is left out of the identity of meters that count one caller, whatever the limit
+    /// divides by, so that a caller who changes tier carries what is used along. Meters that count
+    /// many together stay apart.
+    const fn name_for_one(&self) -> &str {
         match self {
-            Self::Tier(_) if counts_one => "",
+            Self::Tier(_) => "",
             _ => self.name(),
         }
     }
+}
+
+const fn is_one_caller(kind: &SubjectKind) -> bool {
+    matches!(kind, SubjectKind::Ip | SubjectKind::Key | SubjectKind::Session | SubjectKind::User)
 }
 
 /// `limits` of one owner, ready to be charged.

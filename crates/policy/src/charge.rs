@@ -74,7 +74,7 @@ impl Weighed<'_> {
         demand: Demand,
     ) -> (Arc<BoundLimit>, Charge) {
         let (now, subjects) = (self.moment.now, self.options.subjects(bound, deployment));
-        let meter = bound.meter(subjects.iter().map(Subject::id));
+        let meter = bound.meter(&subjects);
         let bound = self.options.caller.in_force(bound, meter, now);
         let rule = bound.rule(now);
         (bound, Charge { meter, rule, demand })

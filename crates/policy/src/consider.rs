@@ -96,7 +96,7 @@ impl Options {
         let session = self.caller.session.as_ref().filter(|_| self.counts_sessions())?;
         let lives = &self.caller.policy().sessions.lives;
         let charge = Charge {
-            meter: lives.meter(core::iter::once(session.id())),
+            meter: lives.meter(core::slice::from_ref(session.subject())),
             rule: lives.rule(Timestamp::EPOCH),
             demand: Demand::exactly(Amount::ZERO),
         };

@@ -72,6 +72,10 @@ impl Session {
     pub const fn id(&self) -> u128 {
         self.0.id()
     }
+
+    pub(crate) const fn subject(&self) -> &Subject {
+        &self.0
+    }
 }
 
 impl std::fmt::Display for Session {

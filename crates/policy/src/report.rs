@@ -96,7 +96,7 @@ impl Caller {
     }
 
     fn watch(&self, bound: &Arc<BoundLimit>, subjects: &[Subject], now: Timestamp) -> Watched {
-        let meter = bound.meter(subjects.iter().map(Subject::id));
+        let meter = bound.meter(subjects);
         let limit = self.in_force(bound, meter, now);
         let (rule, demand) = (limit.rule(now), Demand::exactly(Amount::ZERO));
         Watched {
@@ -134,7 +134,7 @@ impl Policy {
     /// The limit on failed authentication from the caller's address, and a charge of one failure.
     pub fn failed_login(&self, ip: std::net::IpAddr, now: Timestamp) -> Option<Charges> {
         let bound = &self.failed_logins;
-        let meter = bound.meter(std::iter::once(Subject::of_ip(ip).id()));
+        let meter = bound.meter(&[Subject::of_ip(ip)]);
         let charge = Charge { meter, rule: bound.rule(now), demand: Demand::exactly(Amount::ONE) };
         Charges::new(vec![charge], Stretch { least: 0, most: 0 }).ok()
     }

@@ -216,6 +216,7 @@ fn a_changed_amount_or_tier_keeps_what_is_used() {
         let tiers = vec![tier(tier_name, &[limit])];
         let mut web = key("web", tier_name);
         web.user = Some("ana".to_owned());
+        web.team = Some("acme".to_owned());
         let policy = Policy::new(settings(tiers, vec![web]));
         meters(&plan(&policy.identify(Some("web"), IP).unwrap(), "").unwrap(), 0)[0]
     };

@@ -92,8 +92,13 @@ struct Question<'a> {
 fn in_words(answer: &Value) -> String {
     let admitted = answer.get("admitted").and_then(Value::as_bool).unwrap_or_default();
     let verdict = if admitted {
+        let asked = answer.get("downgraded_from").and_then(Value::as_str);
+        let asked = asked.map(|model| format!(" instead of {model}")).unwrap_or_default();
+        let tools = answer.get("without_tools").and_then(Value::as_bool).unwrap_or_default();
+        let tools = if tools { " without tools" } else { "" };
         format!(
-            "admitted: tier {}, served by {}, {} input tokens ({}), at most {} output tokens",
+            "admitted: tier {}, served by {}{asked}{tools}, {} input tokens ({}), at most {} output \
+             tokens",
             text(answer, "tier"),
             text(answer, "deployment"),
             text(answer, "input_tokens"),
