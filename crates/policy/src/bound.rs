@@ -260,9 +260,9 @@ impl Owner<'_> {
         if counts_one { self.name_for_one() } else { self.name() }
     }
 
-    /// A tier's name is left out of the identity of meters that count one caller, whatever the limit
-    /// divides by, so that a caller who changes tier carries what is used along. Meters that count
-    /// many together stay apart.
+    /// A tier's name is left out of the identity of meters that count one caller, whatever the
+    /// limit divides by, so that a caller who changes tier carries what is used along. Meters that
+    /// count many together stay apart.
     const fn name_for_one(&self) -> &str {
         match self {
             Self::Tier(_) => "",

@@ -97,8 +97,8 @@ fn in_words(answer: &Value) -> String {
         let tools = answer.get("without_tools").and_then(Value::as_bool).unwrap_or_default();
         let tools = if tools { " without tools" } else { "" };
         format!(
-            "admitted: tier {}, served by {}{asked}{tools}, {} input tokens ({}), at most {} output \
-             tokens",
+            "admitted: tier {}, served by {}{asked}{tools}, {} input tokens ({}), at most {} \
+             output tokens",
             text(answer, "tier"),
             text(answer, "deployment"),
             text(answer, "input_tokens"),
