@@ -11,8 +11,8 @@ use tollgate_store::{Audited, Entry};
 use tollgate_units::Timestamp;
 use tollgate_wire::rfc3339;
 
-use crate::api::{Admin, blocking, page};
 use crate::objection::Objection;
+use crate::plane::{Admin, blocking, page};
 
 /// Where a request came from.
 #[derive(Clone, Copy, Debug)]

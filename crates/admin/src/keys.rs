@@ -17,11 +17,11 @@ use tollgate_units::{Span, Timestamp};
 use tollgate_wire::rfc3339;
 
 use crate::KeySecret;
-use crate::api::{Admin, blocking, page};
 use crate::by::{By, PAGE, PAGE_MAX};
 use crate::draft::{self, CHANGEABLE};
 use crate::fields::Fields;
 use crate::objection::Objection;
+use crate::plane::{Admin, blocking, page};
 
 type Answer = Result<(StatusCode, Json<Value>), Objection>;
 

@@ -69,3 +69,8 @@ impl IntoResponse for Objection {
         (status, Json(body)).into_response()
     }
 }
+
+/// A reason that no field is to blame for, as an answer.
+pub(crate) fn mistake(status: StatusCode, message: &str) -> Response {
+    Objection::new(status, message).into_response()
+}

@@ -12,10 +12,10 @@ use tollgate_store::Raise;
 use tollgate_units::Amount;
 use tollgate_wire::rfc3339;
 
-use crate::api::{Admin, blocking, page};
 use crate::by::{By, PAGE, PAGE_MAX};
 use crate::fields::Fields;
 use crate::objection::Objection;
+use crate::plane::{Admin, blocking, page};
 
 type Answer = Result<Json<Value>, Objection>;
 

@@ -1,7 +1,6 @@
 //! What would happen to a request now, limit by limit, with nothing charged. The same functions
 //! decide as on the way of a request.
 
-use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use crate::runaway::suspected;
 use crate::scales::Busy;
 use crate::stopped::BUSY;
 use crate::stored::{NotOwned, own};
-use crate::whose::Unnamed;
+use crate::whose::{Asker, Unnamed};
 
 /// What would happen to a request.
 #[derive(Debug, Default, Serialize)]
@@ -66,23 +65,6 @@ pub struct Verdict {
     pub held: serde_json::Value,
     /// How long until the request fits, if nothing else comes.
     pub wait_ms: Option<u64>,
-}
-
-/// Who is said to ask.
-#[derive(Clone, Debug, Default)]
-pub struct Asker {
-    /// The key's name; under an issuer, its name for the caller. Nothing for an anonymous caller.
-    pub key: Option<String>,
-    /// The issuer of the caller's JWT.
-    pub issuer: Option<String>,
-    /// The tier that the JWT says.
-    pub tier: Option<String>,
-    /// The user that the request names.
-    pub user: Option<String>,
-    /// The address; loopback where none is said.
-    pub ip: Option<IpAddr>,
-    /// The session.
-    pub session: Option<String>,
 }
 
 impl Gateway {

@@ -46,7 +46,7 @@ mod whose;
 
 pub use alerts::Webhook;
 pub use answer::Outgoing;
-pub use explain::{Asker, Explanation, Verdict};
+pub use explain::{Explanation, Verdict};
 pub use gate::{Bounds, Gateway, Live, Parts};
 pub use identify::foreign;
 pub use issued::{Desk, Issued, KEYS_MAX, RAISES_MAX};
@@ -57,4 +57,4 @@ pub use shadow::Shadow;
 pub use standings::{Found, Holder, Standings};
 pub use totals::Totals;
 pub use upstream::Upstreams;
-pub use whose::{Unnamed, Whose};
+pub use whose::{Asker, Unnamed, Whose};

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use tollgate_policy::{Caller, KeyDigest, ProxySays, Vouched, claimable};
 
-use crate::explain::Asker;
 use crate::gate::Gateway;
 
 /// Whom an operator asks about.
@@ -23,6 +22,23 @@ pub struct Whose<'a> {
     pub issuer: Option<&'a str>,
     /// The user that the request names.
     pub user: Option<&'a str>,
+}
+
+/// Who is said to ask.
+#[derive(Clone, Debug, Default)]
+pub struct Asker {
+    /// The key's name; under an issuer, its name for the caller. Nothing for an anonymous caller.
+    pub key: Option<String>,
+    /// The issuer of the caller's JWT.
+    pub issuer: Option<String>,
+    /// The tier that the JWT says.
+    pub tier: Option<String>,
+    /// The user that the request names.
+    pub user: Option<String>,
+    /// The address; loopback where none is said.
+    pub ip: Option<IpAddr>,
+    /// The session.
+    pub session: Option<String>,
 }
 
 /// What is wrong with whom an operator asks about.

@@ -7,8 +7,8 @@ use tollgate_units::{Amount, Span, Timestamp};
 use tollgate_wire::{QuotaPolicy, QuotaUnit};
 
 use crate::limit::grouped;
-use crate::limitation::window_in_words;
 use crate::settings::SessionSettings;
+use crate::spans::window_in_words;
 use crate::subject::{Subject, fingerprint};
 use crate::{CalendarPeriod, Exceed, Limit, Measure, SubjectKind, Turns, Unit};
 

@@ -28,6 +28,7 @@ mod search;
 mod sentence;
 mod settings;
 mod settled;
+mod spans;
 mod stored;
 mod subject;
 mod warning;
@@ -40,7 +41,7 @@ pub use consider::{Need, Options};
 pub use deployment::Deployment;
 pub use guardrail::ANONYMOUS_FIELDS;
 pub use limit::{CalendarPeriod, Exceed, Limit, Measure, SubjectKind, Unit};
-pub use limitation::{AmountInJson, Limitation, in_words};
+pub use limitation::{AmountInJson, Limitation};
 pub use network::{IdentityHeaders, Network, Proxies};
 pub use plan::{Candidate, Moment, Plan};
 pub use policy::{ANONYMOUS, Policy};
@@ -57,6 +58,7 @@ pub use settings::{
     Settings, TierSettings,
 };
 pub use settled::{Bound, Ended};
+pub use spans::in_words;
 pub use stored::thing;
 pub use subject::{Subject, Vouched};
 pub use warning::Warning;
