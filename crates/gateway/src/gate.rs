@@ -14,6 +14,7 @@ use tollgate_wire::{Endpoint, Errand, Notice, NoticeKind};
 
 use crate::alerts::{Alerts, Webhook};
 use crate::answer::{self, Outgoing, json, render};
+use crate::background::Works;
 use crate::crew::Crew;
 use crate::identify::{self, Inbound};
 use crate::issued::Issued;
@@ -104,6 +105,7 @@ pub struct Gateway {
     pub(crate) sessions: Sessions,
     pub(crate) shadow: Option<Shadow>,
     pub(crate) sums: Sums,
+    pub(crate) works: Works,
     loopback: bool,
     draining: Draining,
     seed: u64,
@@ -128,6 +130,7 @@ impl Gateway {
             sessions: Sessions::default(),
             shadow: parts.shadow,
             sums: Sums::default(),
+            works: Works::default(),
             loopback: parts.loopback,
             draining: parts.draining,
             seed: parts.seed,

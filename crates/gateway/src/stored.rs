@@ -19,6 +19,7 @@ use tollgate_wire::{
 };
 
 use crate::answer::{Outgoing, render};
+use crate::background::look;
 use crate::gate::{Gateway, Live};
 use crate::headers::{forwardable, is_identity, returnable};
 use crate::identify::Inbound;
@@ -96,13 +97,27 @@ async fn run(
         let message = format!("Response with id '{}' not found.", errand.id());
         return Err(inbound.notice(NoticeKind::StoredNotFound, message));
     };
+    let (by, place) = ((gate, &*inbound.live), (account, &*name));
+    if errand.removes()
+        && gate.works.follows(&name, errand.id())
+        && let Some(show) = Errand::show(errand.id())
+    {
+        // What the work has used can only be asked for while it is there.
+        let looked = look(by, place, &show).await.map_err(|fault| fault.notice(inbound))?;
+        gate.works.told(&name, errand.id(), &looked);
+    }
     let headers = forwardable(&inbound.parts.headers, |name| caller.reads_header(name));
-    let asked = ask((gate, &inbound.live), (account, &name), headers, errand).await;
+    let asked = ask(by, place, headers, errand).await;
     let mut told = asked.map_err(|fault| fault.notice(inbound))?;
-    if told.status().is_success() {
-        record(&gate.owners, &name, caller, &created_of(Endpoint::Responses, told.body()));
-    } else {
+    if !told.status().is_success() {
         by_provider(told.headers_mut());
+        return Ok(told);
+    }
+    record(&gate.owners, &name, caller, &created_of(Endpoint::Responses, told.body()));
+    if errand.removes() {
+        gate.works.removed(&name, errand.id());
+    } else {
+        gate.works.told(&name, errand.id(), &told);
     }
     Ok(told)
 }

@@ -406,6 +406,42 @@ async fn work_that_its_caller_ends_is_settled_by_what_is_reported_then() {
     assert_eq!(house.standing(&caller, COUNTED).await, (1010, 0));
 }
 
+/// A caller that looks every second and cleans up was charged the whole bound: the gateway, which
+/// looked less often, found nothing there any more.
+#[tokio::test]
+async fn work_whose_end_its_caller_is_told_is_settled_by_the_same_answer() {
+    let path = format!("{RESPONSES}/resp_sim000000");
+    for (which, looks, used) in [("look", 0, 1020), ("cancel", 100, 1010), ("remove", 0, 1020)] {
+        let act = Act { work_looks: looks, ..Act::tokens(20) };
+        let (house, caller, _) = background(act).await;
+        assert_eq!(house.standing(&caller, "100k requests at once").await, (0, 1));
+        let answer = match which {
+            "look" => caller.get(&path).await,
+            "cancel" => caller.post_bytes(&format!("{path}/cancel"), "").await,
+            _ => caller.delete(&path).await,
+        };
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        // At once: no follower is waited for.
+        assert_eq!(house.standing(&caller, COUNTED).await, (used, 0), "{which}");
+        assert_eq!(house.standing(&caller, "100k requests at once").await, (0, 0), "{which}");
+        assert_eq!(caller.delete(&path).await.status == StatusCode::OK, which != "remove");
+        house.settled().await;
+        assert_eq!(house.standing(&caller, COUNTED).await, (used, 0), "{which}, removed");
+        house.drain();
+        assert!(house.finished(Duration::from_secs(30)).await, "its follower has ended");
+    }
+}
+
+#[tokio::test]
+async fn work_that_goes_on_is_not_settled_by_a_look() {
+    let (house, caller, _) = background(Act { work_looks: 2, ..Act::tokens(20) }).await;
+    let (_, held) = house.standing(&caller, COUNTED).await;
+    let path = format!("{RESPONSES}/resp_sim000000");
+    assert_eq!(caller.get(&path).await.json()["status"], "in_progress");
+    assert_eq!(caller.get(&format!("{path}/input_items")).await.status, StatusCode::OK);
+    assert_eq!(house.standing(&caller, COUNTED).await, (0, held));
+}
+
 #[tokio::test]
 async fn work_that_fails_without_a_word_of_usage_costs_its_prompt() {
     let act = Act { work_looks: 0, work_fails: true, ..Act::tokens(20) };

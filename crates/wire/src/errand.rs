@@ -54,6 +54,11 @@ impl Errand {
         &self.id
     }
 
+    /// Whether the provider is to forget it.
+    pub fn removes(&self) -> bool {
+        self.act == Act::Delete
+    }
+
     /// How it is asked.
     pub const fn method(&self) -> Method {
         match self.act {
