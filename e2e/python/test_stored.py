@@ -53,6 +53,24 @@ def test_work_in_the_background_is_polled_and_metered_to_its_end(gateway):
         time.sleep(0.1)
 
 
+def test_a_stream_of_work_in_the_background_is_resumed(gateway):
+    responses = gateway("1M requests per minute per key").client().responses
+    seen = []
+    with responses.create(
+        model=MODEL, input="Think. [[tokens:21]]", background=True, stream=True
+    ) as stream:
+        for event in stream:
+            seen.append(event)
+            if event.type == "response.output_text.delta":
+                break
+    identity, cursor = seen[0].response.id, seen[-1].sequence_number
+    rest = list(responses.retrieve(identity, stream=True, starting_after=cursor))
+    assert [event.sequence_number for event in rest[:2]] == [cursor + 1, cursor + 2]
+    assert rest[-1].response.usage.output_tokens == 21
+    with responses.stream(response_id=identity, starting_after=cursor) as again:
+        assert [event.sequence_number for event in again][-1] == rest[-1].sequence_number
+
+
 def test_work_in_the_background_can_be_ended(gateway):
     client = gateway("1M requests per minute per key").client()
     begun = client.responses.create(

@@ -51,7 +51,7 @@ struct Work {
     /// What the caller was told.
     status: StatusCode,
     /// Wakes the follower.
-    ended: Notify,
+    wake: Notify,
 }
 
 /// The follower of one work. Dropped, because the gateway stops, the work counts as spent.
@@ -85,6 +85,13 @@ impl Works {
         }
     }
 
+    /// Somebody was told that the response has ended: its follower looks at once.
+    pub(crate) fn hurry(&self, account: &Arc<str>, id: &str) {
+        if let Some(work) = self.find(account, id) {
+            work.wake.notify_one();
+        }
+    }
+
     fn find(&self, account: &Arc<str>, id: &str) -> Option<Arc<Work>> {
         let name = Name { account: account.clone(), id: id.to_owned() };
         self.list().get(&name)?.upgrade()
@@ -98,7 +105,7 @@ impl Works {
 impl Work {
     fn take(&self) -> Option<Box<Flight>> {
         let flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.ended.notify_one();
+        self.wake.notify_one();
         flight
     }
 
@@ -134,7 +141,7 @@ pub(crate) fn follow(flight: Box<Flight>, status: StatusCode) {
     let name = Name { account: deployment.provider().clone(), id: errand.id().to_owned() };
     let upstream = deployment.upstream();
     let flight = Mutex::new(Some(flight));
-    let work = Arc::new(Work { flight, status, ended: Notify::new() });
+    let work = Arc::new(Work { flight, status, wake: Notify::new() });
     gate.works.list().insert(name.clone(), Arc::downgrade(&work));
     let following = Following { gate, live, upstream, name, errand, work };
     let tasks = following.gate.tasks.clone();
@@ -157,8 +164,8 @@ impl Following {
         while Instant::now() + pause < ends {
             let jitter = self.gate.jitter(Span::from_millis(millis(pause)));
             let pausing = pause + Duration::from_millis(jitter.as_millis());
-            // Woken, it has nothing left to do.
-            let _ = timeout(pausing, self.work.ended.notified()).await;
+            // Woken, it looks at once, unless there is nothing left to look for.
+            let _ = timeout(pausing, self.work.wake.notified()).await;
             if self.work.has_ended() {
                 return;
             }

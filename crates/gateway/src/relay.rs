@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 use tollgate_policy::Ended;
-use tollgate_units::Tokens;
+use tollgate_units::{Span, Tokens};
 use tollgate_wire::{
     Endpoint, Stored, Tap, ToolCalls, Usage, answer_text, created_of, is_finished, tool_calls_of,
     usage_of,
@@ -23,6 +23,8 @@ use tollgate_wire::{
 
 use crate::background;
 use crate::flight::Flight;
+use crate::gate::Live;
+use crate::stored::Looker;
 use crate::telemetry::Outcome;
 
 /// The body of a provider's answer on its way to the caller.
@@ -33,6 +35,8 @@ pub struct Relay {
     /// What is ready to go out.
     ready: VecDeque<Bytes>,
     flight: Option<Box<Flight>>,
+    /// Who looks, where nothing is charged.
+    looker: Option<Looker>,
     /// Output tokens counted so far, for an answer that reports none.
     counted: Tokens,
     silence: Silence,
@@ -83,14 +87,36 @@ impl Relay {
         endpoint: Endpoint,
         flight: Box<Flight>,
     ) -> Self {
-        let most = Duration::from_millis(flight.live().bounds.idle.as_millis());
+        let idle = flight.live().bounds.idle;
+        let reading = tap.map_or(Reading::Whole { endpoint, kept: Kept::default() }, |tap| {
+            Reading::Events(Box::new(tap))
+        });
+        let mut relay = Self::of(status, upstream, reading, idle);
+        relay.flight = Some(flight);
+        relay
+    }
+
+    /// Relays the events of a stored response to whoever looks at it.
+    pub(crate) fn of_stored(
+        status: StatusCode,
+        upstream: Incoming,
+        live: &Live,
+        looker: Looker,
+    ) -> Self {
+        let reading = Reading::Events(Box::new(Tap::new(Endpoint::Responses, false)));
+        let mut relay = Self::of(status, upstream, reading, live.bounds.idle);
+        relay.looker = Some(looker);
+        relay
+    }
+
+    fn of(status: StatusCode, upstream: Incoming, reading: Reading, idle: Span) -> Self {
+        let most = Duration::from_millis(idle.as_millis());
         Self {
             upstream: Some(upstream),
-            reading: tap.map_or(Reading::Whole { endpoint, kept: Kept::default() }, |tap| {
-                Reading::Events(Box::new(tap))
-            }),
+            reading,
             ready: VecDeque::new(),
-            flight: Some(flight),
+            flight: None,
+            looker: None,
             counted: Tokens::ZERO,
             silence: Silence { most, ends: Instant::now() + most, timer: None },
             broken: None,
@@ -112,8 +138,11 @@ impl Relay {
                 tap.push(piece, &mut self.ready);
                 let made = tap.tally_mut().take_created();
                 // Before its id goes out, so that whoever has it may use it.
-                if let (Some(flight), false) = (&mut self.flight, made.is_empty()) {
-                    flight.created(made);
+                match (&mut self.flight, &self.looker) {
+                    _ if made.is_empty() => {}
+                    (Some(flight), _) => flight.created(made),
+                    (None, Some(looker)) => looker.created(&made),
+                    (None, None) => {}
                 }
                 if tap.tally().kept() > KEPT_BYTES_MAX {
                     self.count_text();
@@ -181,10 +210,16 @@ impl Relay {
     }
 
     /// Closes the provider's connection, then settles, once; or has work in the background followed
-    /// to its end.
+    /// to its end. Where somebody only looked, nothing is settled.
     fn end(&mut self, how: End) {
         let whole = how == End::Complete && self.is_whole();
         self.upstream = None;
+        if let Some(looker) = self.looker.take() {
+            looker.created(&self.created());
+            if self.is_done() {
+                looker.told_of_the_end();
+            }
+        }
         let made = if self.flight.is_some() { self.created() } else { Vec::new() };
         let Some(flight) = &mut self.flight else {
             return;

@@ -80,7 +80,8 @@ fn warnings(gate: &Gateway, caller: &Caller, admitted: &Admitted) -> Option<Stri
     (!told.is_empty()).then(|| told.join("; "))
 }
 
-fn is_events(headers: &HeaderMap) -> bool {
+/// Whether a body is events.
+pub(crate) fn is_events(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))

@@ -3,14 +3,15 @@
 //! Looking up reads from the disk, so it is done by the crew and not by the threads that serve
 //! everybody; only requests that refer to something pay for it. What cannot be looked up is refused
 //! and not let through. An errand to a stored response goes to the account that holds it, charges
-//! nothing and holds nothing; whoever is not the owner is told what the provider says of what it
-//! does not have.
+//! nothing and holds nothing. Its answer comes whole; events, where they were asked for, as they
+//! come. Whoever is not the owner is told what the provider says of what it does not have.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Response;
 use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
 use tollgate_policy::{Caller, Options, Refusal, thing};
 use tollgate_store::{Owners, Trouble};
 use tollgate_units::{Span, Tokens};
@@ -23,7 +24,8 @@ use crate::background::look;
 use crate::gate::{Gateway, Live};
 use crate::headers::{forwardable, is_identity, returnable};
 use crate::identify::Inbound;
-use crate::respond::by_provider;
+use crate::relay::Relay;
+use crate::respond::{by_provider, is_events};
 use crate::scales::Busy;
 use crate::send::{Fault, failed_below, judged};
 use crate::upstream::{Going, Post, SendError};
@@ -75,51 +77,86 @@ pub(crate) fn weighed(
 
 /// Answers an errand to a stored response.
 pub(crate) async fn answer(
-    gate: &Gateway,
+    gate: &Arc<Gateway>,
     inbound: &Inbound,
     caller: &Caller,
     errand: &Errand,
 ) -> Response<Outgoing> {
     match run(gate, inbound, caller, errand).await {
-        Ok(response) => response.map(Outgoing::Whole),
+        Ok(response) => response,
         Err(notice) => render(inbound.protocol(), &gate.told(notice)),
     }
 }
 
 async fn run(
-    gate: &Gateway,
+    gate: &Arc<Gateway>,
     inbound: &Inbound,
     caller: &Caller,
     errand: &Errand,
-) -> Result<Response<Bytes>, Notice> {
+) -> Result<Response<Outgoing>, Notice> {
     let stored = Stored { kind: StoredKind::Response, id: errand.id().to_owned() };
     let Some((account, name)) = holder(gate, inbound, caller, stored).await? else {
         let message = format!("Response with id '{}' not found.", errand.id());
         return Err(inbound.notice(NoticeKind::StoredNotFound, message));
     };
-    let (by, place) = ((gate, &*inbound.live), (account, &*name));
+    let looker = Looker {
+        gate: gate.clone(),
+        caller: caller.clone(),
+        account: name,
+        id: errand.id().into(),
+    };
+    let (by, place) = ((&**gate, &*inbound.live), (account, &*looker.account));
+    let failed = |fault: Fault| fault.notice(inbound);
     if errand.removes()
-        && gate.works.follows(&name, errand.id())
+        && gate.works.follows(&looker.account, &looker.id)
         && let Some(show) = Errand::show(errand.id())
     {
         // What the work has used can only be asked for while it is there.
-        let looked = look(by, place, &show).await.map_err(|fault| fault.notice(inbound))?;
-        gate.works.told(&name, errand.id(), &looked);
+        let looked = look(by, place, &show).await.map_err(failed)?;
+        gate.works.told(&looker.account, &looker.id, &looked);
     }
     let headers = forwardable(&inbound.parts.headers, |name| caller.reads_header(name));
-    let asked = ask(by, place, headers, errand).await;
-    let mut told = asked.map_err(|fault| fault.notice(inbound))?;
-    if !told.status().is_success() {
-        by_provider(told.headers_mut());
-        return Ok(told);
-    }
-    record(&gate.owners, &name, caller, &created_of(Endpoint::Responses, told.body()));
+    let told = match send(by, place, headers, errand).await.map_err(failed)? {
+        Sent::Flows(response) if is_events(response.headers()) => {
+            let (mut head, body) = response.into_parts();
+            head.headers = returnable(&head.headers);
+            let relay = Relay::of_stored(head.status, body, &inbound.live, looker);
+            return Ok(Response::from_parts(head, Outgoing::Relay(Box::new(relay))));
+        }
+        Sent::Flows(response) => whole(by.1, place.1, response).await.map_err(failed)?,
+        Sent::Refused(mut refusal) => {
+            by_provider(refusal.headers_mut());
+            return Ok(refusal.map(Outgoing::Whole));
+        }
+    };
+    looker.created(&created_of(Endpoint::Responses, told.body()));
     if errand.removes() {
-        gate.works.removed(&name, errand.id());
+        gate.works.removed(&looker.account, &looker.id);
     } else {
-        gate.works.told(&name, errand.id(), &told);
+        gate.works.told(&looker.account, &looker.id, &told);
     }
-    Ok(told)
+    Ok(told.map(Outgoing::Whole))
+}
+
+/// Whoever looks at its own stored response.
+#[derive(Debug)]
+pub(crate) struct Looker {
+    gate: Arc<Gateway>,
+    caller: Caller,
+    account: Arc<str>,
+    id: String,
+}
+
+impl Looker {
+    /// It is told of these for the first time.
+    pub(crate) fn created(&self, made: &[Stored]) {
+        record(&self.gate.owners, &self.account, &self.caller, made);
+    }
+
+    /// It is told that the response has ended.
+    pub(crate) fn told_of_the_end(&self) {
+        self.gate.works.hurry(&self.account, &self.id);
+    }
 }
 
 /// The account that holds what is the caller's: its place among the upstreams, and its name.
@@ -150,26 +187,52 @@ async fn holder(
 
 /// Asks the account, and reads its whole answer, success or refusal of the request itself.
 pub(crate) async fn ask(
-    (gate, live): (&Gateway, &Live),
-    (account, name): (usize, &str),
+    by: (&Gateway, &Live),
+    account: (usize, &str),
     headers: http::HeaderMap,
     errand: &Errand,
 ) -> Result<Response<Bytes>, Fault> {
+    match send(by, account, headers, errand).await? {
+        Sent::Flows(response) => whole(by.1, account.1, response).await,
+        Sent::Refused(refusal) => Ok(refusal),
+    }
+}
+
+/// What an account says to an errand.
+enum Sent {
+    /// Its answer begins.
+    Flows(Response<Incoming>),
+    /// It refuses, for what the errand says.
+    Refused(Response<Bytes>),
+}
+
+async fn send(
+    by: (&Gateway, &Live),
+    (account, name): (usize, &str),
+    headers: http::HeaderMap,
+    errand: &Errand,
+) -> Result<Sent, Fault> {
     let (going, path) = (Going::default(), errand.path());
     let (method, body) = (errand.method(), Bytes::new());
     let post = Post { method, path: &path, headers, body, going: &going };
-    let sent = live.upstreams.send(account, post).await;
+    let sent = by.1.upstreams.send(account, post).await;
     let response = sent.map_err(|error| match error {
         SendError::Connect(cause) | SendError::Reset(cause) => failed_below(name, &cause),
         SendError::TimedOut => Fault::TimedOut,
     })?;
     if !response.status().is_success() {
-        return judged((gate, live), (account, name), response).await;
+        return Ok(Sent::Refused(judged(by, (account, name), response).await?));
     }
+    if is_identity(response.headers()) { Ok(Sent::Flows(response)) } else { Err(Fault::Failed) }
+}
+
+/// Reads a whole answer of the account called `name`.
+async fn whole(
+    live: &Live,
+    name: &str,
+    response: Response<Incoming>,
+) -> Result<Response<Bytes>, Fault> {
     let (mut head, body) = response.into_parts();
-    if !is_identity(&head.headers) {
-        return Err(Fault::Failed);
-    }
     let patience = std::time::Duration::from_millis(live.bounds.first_byte.as_millis());
     let whole = Limited::new(body, ANSWER_BYTES_MAX).collect();
     let body = match tokio::time::timeout(patience, whole).await {

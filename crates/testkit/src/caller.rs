@@ -84,8 +84,7 @@ impl Caller {
 
     /// Gets `path`.
     pub async fn get(&self, path: &str) -> Answer {
-        let running = self.send(Method::GET, path, Bytes::new()).await;
-        running.expect("the gateway answers").rest().await
+        self.look(path).await.rest().await
     }
 
     /// Deletes what is at `path`.
@@ -98,6 +97,11 @@ impl Caller {
     pub async fn open(&self, path: &str, body: &Value) -> Running {
         let running = self.send(Method::POST, path, Bytes::from(body.to_string())).await;
         running.expect("the gateway answers")
+    }
+
+    /// Gets `path` and returns with the head of the answer.
+    pub async fn look(&self, path: &str) -> Running {
+        self.send(Method::GET, path, Bytes::new()).await.expect("the gateway answers")
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Option<Running> {

@@ -1,8 +1,8 @@
 //! What may be asked of a stored response: to be shown, ended or removed.
 //!
 //! The path that goes to the provider is made here from the parts that were understood, never
-//! passed on, so no spelling of it can lead anywhere else. Answers come whole: a parameter that
-//! asks for events is left out, as is every parameter that is not known.
+//! passed on, so no spelling of it can lead anywhere else. Every parameter that is not known is
+//! left out.
 
 use http::Method;
 
@@ -36,10 +36,7 @@ impl Errand {
             (&Method::POST, "cancel") => Act::Cancel,
             _ => return None,
         };
-        let query = match act {
-            Act::Cancel | Act::Delete => String::new(),
-            Act::Items | Act::Show => known_of(query.unwrap_or_default()),
-        };
+        let query = known_of(query.unwrap_or_default(), act.parameters());
         is_plain(id).then(|| Self { id: id.to_owned(), act, query })
     }
 
@@ -80,21 +77,38 @@ impl Errand {
     }
 }
 
+impl Act {
+    /// The parameters that are passed on.
+    const fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Cancel | Self::Delete => &[],
+            Self::Items => &["after", "include", "include%5B%5D", "include[]", "limit", "order"],
+            Self::Show => &[
+                "include",
+                "include%5B%5D",
+                "include[]",
+                "include_obfuscation",
+                "starting_after",
+                "stream",
+            ],
+        }
+    }
+}
+
 /// What every id of a response consists of; nothing in it means anything in a path.
 fn is_plain(id: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(is_plain)
 }
 
-fn known_of(query: &str) -> String {
+fn known_of(query: &str, known: &[&str]) -> String {
     let is_known = |pair: &&str| {
         let name = pair.split('=').next().unwrap_or_default();
-        PARAMETERS.contains(&name) && pair.len() <= PARAMETER_BYTES_MAX
+        known.contains(&name) && pair.len() <= PARAMETER_BYTES_MAX
     };
     query.split('&').filter(is_known).take(PARAMETERS_MAX).collect::<Vec<_>>().join("&")
 }
 
-const PARAMETERS: &[&str] = &["after", "include", "include%5B%5D", "include[]", "limit", "order"];
 const PARAMETERS_MAX: usize = 16;
 const PARAMETER_BYTES_MAX: usize = 512;
 const ID_BYTES_MAX: usize = 256;
@@ -107,17 +121,22 @@ mod tests {
     fn an_errand_goes_where_it_was_meant_to_and_nowhere_else() {
         let table = [
             (Method::GET, "resp_1", None, Some("/responses/resp_1")),
-            (Method::GET, "resp_1", Some("stream=true"), Some("/responses/resp_1")),
             (
                 Method::GET,
                 "resp_1",
-                Some("include[]=a&stream=true&%73tream=1&include%5B%5D=b"),
+                Some("stream=true&starting_after=7"),
+                Some("/responses/resp_1?stream=true&starting_after=7"),
+            ),
+            (
+                Method::GET,
+                "resp_1",
+                Some("include[]=a&limit=1&%73tream=1&include%5B%5D=b&x=y"),
                 Some("/responses/resp_1?include[]=a&include%5B%5D=b"),
             ),
             (
                 Method::GET,
                 "resp_1/input_items",
-                Some("limit=5&after=x"),
+                Some("limit=5&after=x&stream=true"),
                 Some("/responses/resp_1/input_items?limit=5&after=x"),
             ),
             (Method::DELETE, "resp_1", Some("limit=5"), Some("/responses/resp_1")),

@@ -45,7 +45,8 @@ pub(super) type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An answer on its way.
 pub(super) struct Paced {
-    entry: Entry,
+    /// Nothing where nothing is generated.
+    entry: Option<Entry>,
     /// What the answer waits for now.
     hold: Option<Pause>,
     nap: Option<Pin<Box<Sleep>>>,
@@ -62,7 +63,7 @@ impl Paced {
     /// `steps`, with `release` for the one that says so; `resets` tells the socket how to close.
     pub(super) fn new(
         steps: Box<dyn Iterator<Item = Step> + Send>,
-        entry: Entry,
+        entry: Option<Entry>,
         packet: Option<usize>,
         release: Pause,
         resets: Arc<AtomicBool>,
@@ -100,12 +101,12 @@ impl Paced {
                 }
                 Some(Step::Stall) => self.hold = Some(Box::pin(core::future::pending())),
                 Some(Step::Reset) => {
-                    self.entry.ends(End::Cut);
+                    self.ends(End::Cut);
                     self.resets.store(true, Ordering::Relaxed);
                     return Poll::Ready(Some(Err(Broken)));
                 }
                 Some(Step::End) => {
-                    self.entry.ends(End::Cut);
+                    self.ends(End::Cut);
                     return Poll::Ready(None);
                 }
                 None => return Poll::Ready(None),
@@ -127,18 +128,26 @@ impl Paced {
 
     /// Books the event; gives its bytes, unless they are to go out in packets.
     fn send(&mut self, event: Event) -> Option<Bytes> {
-        self.entry.flowed(Tokens::new(event.tokens));
-        if event.tells_usage {
-            self.entry.usage_told();
+        if let Some(entry) = &mut self.entry {
+            entry.flowed(Tokens::new(event.tokens));
+            if event.tells_usage {
+                entry.usage_told();
+            }
         }
         if self.steps.peek().is_none() {
-            self.entry.ends(End::Done);
+            self.ends(End::Done);
         }
         if self.packet.is_none() {
             return Some(event.bytes);
         }
         self.partial.extend_from_slice(&event.bytes);
         None
+    }
+
+    fn ends(&mut self, end: End) {
+        if let Some(entry) = &mut self.entry {
+            entry.ends(end);
+        }
     }
 
     /// A full packet; or what is left, when the next step is anything but more bytes.

@@ -96,6 +96,15 @@ async fn connection(stream: TcpStream, house: Arc<House>) {
 type Answered = Result<Response<Answer>, Broken>;
 
 async fn answer(house: &House, resets: &Arc<AtomicBool>, request: Request<Incoming>) -> Answered {
+    if let Some((steps, packet)) = house.kept.replay(&request) {
+        let paced = Paced::new(steps, None, packet, house.released(), Arc::clone(resets));
+        let mut response = Response::new(Answer::Paced(Box::new(paced)));
+        response.headers_mut().insert(CONTENT_TYPE, EVENTS);
+        response
+            .headers_mut()
+            .insert("openai-organization", HeaderValue::from_static(ORGANISATION));
+        return Ok(response);
+    }
     if let Some(reply) = aside(house, &request) {
         return Ok(reply);
     }
@@ -204,7 +213,7 @@ async fn act(house: &House, resets: &Arc<AtomicBool>, arrival: Arrival, asked: &
     }
     house.kept.keep(asked, &act, &turn);
     let steps: Box<dyn Iterator<Item = _> + Send> = if let Some(events) = events {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        headers.insert(CONTENT_TYPE, EVENTS);
         Box::new(Pace::streamed(events, &turn, &act))
     } else {
         let body = turn.whole();
@@ -214,7 +223,7 @@ async fn act(house: &House, resets: &Arc<AtomicBool>, arrival: Arrival, asked: &
         }
         Box::new(whole(body, &turn, act.fault).into_iter())
     };
-    let paced = Paced::new(steps, entry, act.packet, released, Arc::clone(resets));
+    let paced = Paced::new(steps, Some(entry), act.packet, released, Arc::clone(resets));
     let mut response = Response::new(Answer::Paced(Box::new(paced)));
     *response.headers_mut() = headers;
     Ok(response)
@@ -303,6 +312,8 @@ fn fixed(status: StatusCode, body: impl Into<Bytes>) -> Response<Answer> {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
+
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 
 /// More than any prompt of a test.
 const BODY_BYTES_MAX: usize = 64 << 20;
