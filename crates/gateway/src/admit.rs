@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tollgate_limits::{Charges, Denied, Stretch, Wait};
-use tollgate_policy::{Candidate, Ended, Next, Options, Plan, Search};
+use tollgate_policy::{BoundLimit, Candidate, Ended, Next, Options, Plan, Search, Unit};
 use tollgate_store::{Memory, Reservation};
 use tollgate_units::Tokens;
 
@@ -190,6 +190,24 @@ impl Admitted {
             }
         }
         false
+    }
+
+    /// The provider's connection is closed while its work goes on: an open stream no more, it frees
+    /// the slot of one.
+    pub(crate) fn closed(&mut self) {
+        let is_stream = |bound: Option<&Arc<BoundLimit>>| {
+            bound.is_some_and(|bound| bound.limit().unit == Unit::Streams)
+        };
+        let limits = self.candidate().limits().to_vec();
+        if limits.iter().any(|bound| is_stream(Some(bound))) {
+            self.held.release(|at| is_stream(limits.get(at)));
+        }
+        let watched = self.plan.candidates().get(self.watched).map(Candidate::shadows);
+        for ((bound, _), held) in watched.unwrap_or_default().iter().zip(&mut self.shadows) {
+            if let Some(held) = held.as_mut().filter(|_| is_stream(Some(bound))) {
+                held.release(|_| true);
+            }
+        }
     }
 
     /// Which candidate is being served.

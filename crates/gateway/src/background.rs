@@ -131,8 +131,10 @@ impl Work {
 }
 
 /// Follows the work of `flight` to its end, and settles it. `status` is what the caller was told.
-pub(crate) fn follow(flight: Box<Flight>, status: StatusCode) {
+/// The connection that its answer came on is closed.
+pub(crate) fn follow(mut flight: Box<Flight>, status: StatusCode) {
     let (gate, live) = (flight.gate().clone(), flight.live().clone());
+    flight.closed();
     let errand = flight.response_id().and_then(Errand::show);
     let (Some(errand), Some(admitted)) = (errand, flight.admitted()) else {
         return give_up(*flight, status);

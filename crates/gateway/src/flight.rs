@@ -241,6 +241,13 @@ impl Flight {
         self.times.first_token.get_or_insert_with(Instant::now);
     }
 
+    /// The provider's connection is closed, and its work goes on.
+    pub(crate) fn closed(&mut self) {
+        for admitted in [&mut self.admitted, &mut self.in_shadow].into_iter().flatten() {
+            admitted.closed();
+        }
+    }
+
     /// The tokens of `text` in the served model's own counting.
     pub(crate) fn count(&self, text: &str) -> Tokens {
         let model =

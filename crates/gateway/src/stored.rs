@@ -112,8 +112,8 @@ async fn run(
         && let Some(show) = Errand::show(errand.id())
     {
         // What the work has used can only be asked for while it is there.
-        let looked = look(by, place, &show).await.map_err(failed)?;
-        gate.works.told(&looker.account, &looker.id, &looked);
+        let stands = look(by, place, &show).await.map_err(failed)?;
+        gate.works.told(&looker.account, &looker.id, &stands);
     }
     let headers = forwardable(&inbound.parts.headers, |name| caller.reads_header(name));
     let told = match send(by, place, headers, errand).await.map_err(failed)? {

@@ -29,6 +29,7 @@ keys:
 const ANA: Option<&str> = Some("key-ana-00000000");
 const BOB: Option<&str> = Some("key-bob-00000000");
 const COUNTED: &str = "1,000M tokens";
+const STREAMS: &str = "2 streams at once";
 const AT_ONCE: &str = "100 requests at once";
 
 fn asking(more: &Value) -> Value {
@@ -139,4 +140,70 @@ async fn what_a_stream_of_stored_events_names_is_its_readers_before_it_is_told()
     let mut running = caller.look(&format!("{FIRST}?stream=true")).await;
     until(&mut running, "msg_sim000000").await;
     assert_eq!(caller.open(RESPONSES, &asking(&item)).await.status, StatusCode::OK);
+}
+
+/// The slot stayed taken until the work ended, up to an hour, though nothing was open any more.
+#[tokio::test]
+async fn a_stream_of_background_work_that_was_left_is_no_open_stream() {
+    let act = Act { hold: Some(Hold::After(Tokens::new(2))), work_looks: 100, ..Act::tokens(20) };
+    let (house, caller) = house(act).await;
+    for round in 1..=3 {
+        let mut running = caller.open(RESPONSES, &in_background()).await;
+        assert_eq!(running.status, StatusCode::OK, "round {round}");
+        until(&mut running, "output_text.delta").await;
+        assert_eq!(house.standing(&caller, STREAMS).await, (0, 1));
+        house.provider.until(|counters| counters.held == 1).await;
+        drop(running);
+        // The provider's connection is closed: then the slot is free.
+        house.provider.until(|counters| counters.held == 0).await;
+        assert_eq!(house.standing(&caller, STREAMS).await, (0, 0), "round {round}");
+        assert_eq!(house.standing(&caller, AT_ONCE).await, (0, round));
+    }
+    let (_, held) = house.standing(&caller, COUNTED).await;
+    assert!(held > 3 * 400, "what the work may use stays held: {held}");
+    // Two that are open are still two, and what was given back is not given back again.
+    let open = [(); 2].map(|()| asking(&json!({})));
+    let first = caller.open(RESPONSES, &open[0]).await;
+    let second = caller.open(RESPONSES, &open[1]).await;
+    assert_eq!((first.status, second.status), (StatusCode::OK, StatusCode::OK));
+    for id in 0..3 {
+        let path = format!("{RESPONSES}/resp_sim{id:06}/cancel");
+        assert_eq!(caller.post_bytes(&path, "").await.json()["status"], "cancelled");
+    }
+    assert_eq!(house.standing(&caller, STREAMS).await, (0, 2));
+    assert_eq!(caller.post(RESPONSES, &open[0]).await.status, StatusCode::TOO_MANY_REQUESTS);
+    drop((first, second));
+    house.settled().await;
+    assert_eq!(house.standing(&caller, STREAMS).await, (0, 0));
+    assert_eq!(house.standing(&caller, AT_ONCE).await, (0, 0));
+    let books = house.meters.books();
+    assert_eq!((books.held, books.held_count), (0, 0));
+    assert!(books.balance());
+}
+
+#[tokio::test]
+async fn a_stream_that_was_left_is_none_for_limits_that_are_only_watched() {
+    let act = Act { hold: Some(Hold::After(Tokens::new(2))), work_looks: 100, ..Act::tokens(20) };
+    let one = "1 stream at once per key";
+    let yaml = YAML.replace("2 streams at once per key", &format!("{one}, shadow"));
+    let watched = YAML.replace("2 streams at once per key", one);
+    let house = Plot::new(&yaml).script(Script::of(act)).watching(&watched).build().await;
+    let caller = house.caller(ANA);
+    for _ in 0..3 {
+        let mut running = caller.open(RESPONSES, &in_background()).await;
+        until(&mut running, "output_text.delta").await;
+        house.provider.until(|counters| counters.held == 1).await;
+        drop(running);
+        house.provider.until(|counters| counters.held == 0).await;
+    }
+    let metrics = house.gateway.render_metrics();
+    let told = |start: &str, label: &str| {
+        let lines = metrics.lines().filter(|line| line.starts_with(start));
+        lines.filter(|line| line.contains(label)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let decisions = told("tollgate_shadow_decisions_total", "");
+    let admitted =
+        decisions.iter().filter(|line| line.contains("admitted") && line.ends_with(" 3"));
+    assert_eq!(admitted.count(), 1, "{decisions:?}");
+    assert!(told("tollgate_refusals_total", "shadow").is_empty(), "{metrics}");
 }

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use tollgate_limits::{Charges, Denied, Marks, Settlement, SettlementKind, Standing};
+use tollgate_limits::{
+    Charge, Charges, Demand, Denied, Marks, Settlement, SettlementKind, Standing, Stretch,
+};
 use tollgate_units::Amount;
 
 use crate::memory::Memory;
@@ -58,6 +60,20 @@ impl Reservation {
     pub fn rebook(&mut self, charges: Charges) -> Result<(), Denied> {
         let store = Arc::clone(&self.store);
         store.rebook(self, charges)
+    }
+
+    /// Gives back now what is held at each position that `is_over`; everything else stays held, and
+    /// what is known stays known. What was given back is not given back again at the end.
+    pub fn release(&mut self, is_over: impl Fn(usize) -> bool) {
+        let stays = |(at, charge): (usize, &Charge)| {
+            let held = if is_over(at) { Amount::ZERO } else { self.reserved(at) };
+            Charge { demand: Demand::exactly(held), ..*charge }
+        };
+        let list = self.charges.iter().enumerate().map(stays).collect();
+        // Neither fails: the meters are the same, and none is asked for more than it holds.
+        if let Ok(charges) = Charges::new(list, Stretch::exactly(self.stretch)) {
+            let _ = self.rebook(charges);
+        }
     }
 
     /// The provider's own word: refund or debt, never a refusal.

@@ -4,7 +4,7 @@
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use tollgate_limits::Wait;
+use tollgate_limits::{Charge, Demand, Wait};
 use tollgate_units::{Amount, Span};
 
 use crate::stand::*;
@@ -36,6 +36,7 @@ conformance!(
     three_at_once_are_never_four,
     two_hundred_of_five_hundred_against_ten_thousand_are_twenty,
     two_of_three_hundred_do_not_fit_into_five_hundred_a_day,
+    what_is_released_comes_back_once_and_the_rest_stays_held,
     what_was_used_beyond_the_reservation_is_debt,
 );
 
@@ -174,6 +175,30 @@ fn a_rebooking_forgets_what_was_known_of_other_meters(stand: &Stand) {
     drop(held);
     assert_eq!(left(&stand.store, 2, per_day(50)), 50);
     assert_eq!(left(&stand.store, 3, at_once(1)), 1);
+}
+
+fn what_is_released_comes_back_once_and_the_rest_stays_held(stand: &Stand) {
+    let store = &stand.store;
+    let afterwards = Charge { demand: Demand::afterwards(), ..charge(3, per_day(1), 0) };
+    let wanted = [charge(1, per_day(100), 60), charge(2, at_once(2), 1), afterwards];
+    let mut held = store.reserve(charges(wanted)).unwrap();
+    held.known(vec![Amount::new(10), Amount::ONE, Amount::ZERO]);
+    // Neither limit would let it in again.
+    store.reserve(one(1, per_day(100), 40)).unwrap().settle(&[Amount::new(90)]);
+    store.reserve(one(3, per_day(1), 1)).unwrap().settle(&[Amount::ONE]);
+    held.release(|at| at == 1);
+    held.release(|at| at == 1);
+    assert_eq!(left(store, 2, at_once(2)), 2);
+    assert_eq!((held.reserved(0), held.reserved(1)), (Amount::new(60), Amount::ZERO));
+    assert_eq!(left(store, 1, per_day(160)), 10, "60 are held, 90 used");
+    let others = [(); 2].map(|()| store.reserve(one(2, at_once(2), 1)).unwrap());
+    drop(held);
+    assert_eq!(left(store, 2, at_once(2)), 0, "nothing came back twice");
+    assert_eq!(left(store, 1, per_day(160)), 60, "what was known stayed known");
+    drop(others);
+    let books = store.books();
+    assert_eq!((books.held, books.held_count), (0, 0));
+    assert!(books.balance());
 }
 
 fn what_was_used_beyond_the_reservation_is_debt(stand: &Stand) {
