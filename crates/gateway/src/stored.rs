@@ -16,7 +16,8 @@ use tollgate_policy::{Caller, Options, Refusal, thing};
 use tollgate_store::{Owners, Trouble};
 use tollgate_units::{Span, Tokens};
 use tollgate_wire::{
-    Endpoint, Errand, Notice, NoticeKind, Protocol, Stored, StoredKind, created_of,
+    Endpoint, Errand, Notice, NoticeKind, Protocol, Stored, StoredKind, answer_without_account,
+    created_of,
 };
 
 use crate::answer::{Outgoing, render};
@@ -123,7 +124,9 @@ async fn run(
             let relay = Relay::of_stored(head.status, body, &inbound.live, looker);
             return Ok(Response::from_parts(head, Outgoing::Relay(Box::new(relay))));
         }
-        Sent::Flows(response) => whole(by.1, place.1, response).await.map_err(failed)?,
+        Sent::Flows(response) => {
+            whole(by.1, place.1, response).await.map_err(failed)?.map(answer_without_account)
+        }
         Sent::Refused(mut refusal) => {
             by_provider(refusal.headers_mut());
             return Ok(refusal.map(Outgoing::Whole));

@@ -449,6 +449,9 @@ async fn work_that_fails_without_a_word_of_usage_costs_its_prompt() {
     let (_, held) = house.standing(&caller, COUNTED).await;
     house.settled().await;
     assert_eq!(house.standing(&caller, COUNTED).await, (held - 400, 0));
+    // Its error is told without the ids of the account, as every other is.
+    let told = caller.get(&format!("{RESPONSES}/resp_sim000000")).await.json();
+    assert_eq!(told["error"]["message"], "Something broke in organization [removed].");
 }
 
 #[tokio::test]

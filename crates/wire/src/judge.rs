@@ -4,10 +4,16 @@
 //! them ends by waiting and the other by paying. Error bodies vary: the code may be a string or a
 //! number, the whole may be wrapped in a list. What cannot be read decides nothing.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use serde_json::Value;
+use memchr::memmem;
+use serde_json::Value as Json;
 use tollgate_units::Span;
+
+use crate::walk::Value;
+use crate::{Place, sse};
 
 /// What an answer means.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,13 +50,13 @@ pub fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Judgement 
 
 /// Whether an error says that the account has nothing left to spend.
 fn is_account_exhausted(body: &[u8]) -> bool {
-    let Ok(answer) = serde_json::from_slice::<Value>(body) else {
+    let Ok(answer) = serde_json::from_slice::<Json>(body) else {
         return false;
     };
-    let error = answer.get(0).unwrap_or(&answer).get("error").unwrap_or(&Value::Null);
-    let said = |owner: &Value, name: &str| owner.get(name)?.as_str().map(str::to_owned);
+    let error = answer.get(0).unwrap_or(&answer).get("error").unwrap_or(&Json::Null);
+    let said = |owner: &Json, name: &str| owner.get(name)?.as_str().map(str::to_owned);
     let codes = [said(error, "code"), said(error, "type"), {
-        let details = error.get("details").unwrap_or(&Value::Null);
+        let details = error.get("details").unwrap_or(&Json::Null);
         said(details, "error_code")
     }];
     let is_spent = codes.iter().flatten().any(|code| is_exhausted(code));
@@ -121,6 +127,51 @@ pub fn without_account(body: &[u8]) -> Bytes {
             at = at.saturating_add(1);
         }
     }
+    Bytes::from(clean)
+}
+
+/// The same for an answer that was accepted, and may tell in its `error` how it failed: only there
+/// ids are taken out.
+pub fn answer_without_account(body: Bytes) -> Bytes {
+    let places = errors(Value::root(&body));
+    if places.is_empty() { body } else { with_clean(&body, 0, &places) }
+}
+
+/// The same for an event of a stream that tells an error: all of it is the error, unless it has
+/// members that are.
+pub(crate) fn event_without_account(event: &[u8]) -> Bytes {
+    // Lines that are joined stand nowhere as they are read.
+    let Some(Cow::Borrowed(data)) = sse::event(event).data else {
+        return without_account(event);
+    };
+    let Some(start) = memmem::find(event, data) else {
+        return without_account(event);
+    };
+    let places = errors(Value::root(data));
+    if places.is_empty() { without_account(event) } else { with_clean(event, start, &places) }
+}
+
+/// Where an answer, or an event, has its error, in order.
+fn errors(root: Value<'_>) -> Vec<Place> {
+    let owners = [Some(root), root.member("response"), root.member("x_groq")];
+    let errors = owners.into_iter().filter_map(|owner| owner?.member("error"));
+    let mut places: Vec<Place> =
+        errors.filter(|error| !error.is_null()).map(Value::place).collect();
+    places.sort_unstable_by_key(|place| place.start);
+    places
+}
+
+/// `body` with ids taken out at `places`, which are counted from `start` on.
+fn with_clean(body: &[u8], start: usize, places: &[Place]) -> Bytes {
+    let mut clean = Vec::with_capacity(body.len());
+    let mut at = 0;
+    for place in places {
+        let (from, to) = (start.saturating_add(place.start), start.saturating_add(place.end));
+        clean.extend_from_slice(body.get(at..from).unwrap_or_default());
+        clean.extend_from_slice(&without_account(body.get(from..to).unwrap_or_default()));
+        at = to;
+    }
+    clean.extend_from_slice(body.get(at..).unwrap_or_default());
     Bytes::from(clean)
 }
 

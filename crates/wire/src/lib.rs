@@ -44,7 +44,7 @@ pub use calls::{ToolCall, ToolCalls, tool_calls_of};
 pub use edit::{CapEdit, Edits, edit};
 pub use endpoint::{Endpoint, Protocol};
 pub use errand::Errand;
-pub use judge::{Judgement, judge, without_account};
+pub use judge::{Judgement, answer_without_account, judge, without_account};
 pub use kinds::{HOSTED, family, undated};
 pub use malformed::{Malformed, MalformedKind};
 pub use models::{model_json, models_json};

@@ -45,6 +45,17 @@ pub struct Tally {
     text: String,
 }
 
+/// What a whole event is to whoever passes it on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Seen {
+    /// One that goes on as it is.
+    Any,
+    /// One that tells an error.
+    Error,
+    /// The extra chunk that only reports usage.
+    OnlyUsage,
+}
+
 impl Tally {
     pub(crate) const fn new(endpoint: Endpoint) -> Self {
         Self {
@@ -88,8 +99,21 @@ impl Tally {
         self.raw.len().saturating_add(self.text.len())
     }
 
-    /// Looks at a whole event. True: it is the extra chunk that only reports usage.
-    pub(crate) fn see(&mut self, bytes: &[u8]) -> bool {
+    /// Looks at a whole event.
+    pub(crate) fn see(&mut self, bytes: &[u8]) -> Seen {
+        let failed_before = std::mem::replace(&mut self.failed, false);
+        let only_usage = self.is_only_usage(bytes);
+        let tells_error = self.failed;
+        self.failed |= failed_before;
+        match (tells_error, only_usage) {
+            (true, _) => Seen::Error,
+            (false, true) => Seen::OnlyUsage,
+            (false, false) => Seen::Any,
+        }
+    }
+
+    /// Takes note of an event. True: it only reports usage.
+    fn is_only_usage(&mut self, bytes: &[u8]) -> bool {
         let event = sse::event(bytes);
         let Some(data) = event.data else { return false };
         self.events = self.events.saturating_add(1);
@@ -138,11 +162,13 @@ impl Tally {
     /// An event by its name, which is also its `type`, save on chat completions.
     fn named(&mut self, name: &[u8]) {
         match name {
-            b"message_stop" | b"response.completed" | b"response.incomplete" => self.done = true,
-            b"response.failed" => (self.done, self.failed) = (true, true),
-            b"error" => self.failed = true,
+            b"message_stop"
+            | b"response.completed"
+            | b"response.failed"
+            | b"response.incomplete" => self.done = true,
             _ => {}
         }
+        self.failed |= is_error(name);
     }
 
     /// Reads an event that may report something. True: it only reports usage.
@@ -151,9 +177,11 @@ impl Tally {
             return false;
         };
         self.named(chunk.kind.as_str().unwrap_or_default().as_bytes());
-        self.failed |= !chunk.error.is_null();
+        let at_groq = chunk.x_groq.get("error").is_some_and(|error| !error.is_null());
+        self.failed |= at_groq || !chunk.error.is_null();
         if self.is_anthropic() {
-            self.counts(&chunk.message.unwrap_or_default().usage, &chunk.usage);
+            let begun = chunk.message.get("usage").unwrap_or(&Value::Null);
+            self.counts(begun, &chunk.usage);
             return false;
         }
         let own = Report::new(chunk.usage, chunk.service_tier, chunk.x_groq);
@@ -201,6 +229,17 @@ impl Tally {
     }
 }
 
+/// Whether an event that begins with `head` tells an error, by its name or its `type`.
+pub(crate) fn begins_error(head: &[u8]) -> bool {
+    let event = sse::event(head);
+    let kind = event.data.as_deref().and_then(kind_at_head);
+    event.name.into_iter().chain(kind).any(is_error)
+}
+
+fn is_error(name: &[u8]) -> bool {
+    matches!(name, b"error" | b"response.failed")
+}
+
 /// What matters of an event; the rest is skipped.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -209,7 +248,8 @@ struct Chunk {
     error: Value,
     #[serde(rename = "type")]
     kind: Value,
-    message: Option<Report>,
+    /// Anthropic's message; an error's text.
+    message: Value,
     response: Option<Report>,
     service_tier: Value,
     usage: Value,

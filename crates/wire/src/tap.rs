@@ -3,15 +3,18 @@
 //! A packet of whole events goes on as it is, without a copy. Only the event that a packet breaks
 //! off in is held, and only up to a bound: beyond it the bytes go on as they come, and the event is
 //! judged by its head and tail. Nothing is ever re-encoded, so fields, padding and numbers that
-//! this version does not know reach the caller.
+//! this version does not know reach the caller. Only the error that an event tells goes on without
+//! the ids of the operator's account.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::Endpoint;
+use crate::judge::event_without_account;
 use crate::sse::Ends;
 pub use crate::tally::Tally;
+use crate::tally::{Seen, begins_error};
 
 /// An event longer than this is not held.
 const HELD_BYTES_MAX: usize = 1024 * 1024;
@@ -63,10 +66,14 @@ impl Tap {
                 self.tally.see_long(&long.head, &long.tail);
                 self.hid = false;
             } else if self.held.is_empty() {
-                self.hid = self.tally.see(part(&chunk, start, end)) && self.hide_usage;
-                if self.hid {
+                let seen = self.tally.see(part(&chunk, start, end));
+                self.hid = seen == Seen::OnlyUsage && self.hide_usage;
+                if self.hid || seen == Seen::Error {
                     send(&chunk, gone, start, out);
                     gone = end;
+                }
+                if seen == Seen::Error {
+                    out.push_back(event_without_account(part(&chunk, start, end)));
                 }
             } else {
                 self.held.extend_from_slice(part(&chunk, start, end));
@@ -111,9 +118,12 @@ impl Tap {
 
     /// The held event is whole.
     fn complete(&mut self, out: &mut VecDeque<Bytes>) {
-        self.hid = self.tally.see(&self.held) && self.hide_usage;
+        let seen = self.tally.see(&self.held);
+        self.hid = seen == Seen::OnlyUsage && self.hide_usage;
         let held = self.held.split().freeze();
-        if !self.hid {
+        if seen == Seen::Error {
+            out.push_back(event_without_account(&held));
+        } else if !self.hid {
             out.push_back(held);
         }
     }
@@ -132,7 +142,10 @@ impl Tap {
         } else if self.held.len().saturating_add(rest.len()) > HELD_BYTES_MAX {
             let held = self.held.split().freeze();
             self.long = Some(Long::default().with(&held).with(rest));
-            if !held.is_empty() {
+            if begins_error(&held) {
+                // The error stands before what was generated, of which there is so much.
+                out.push_back(event_without_account(&held));
+            } else if !held.is_empty() {
                 out.push_back(held);
             }
             send(&chunk, gone, chunk.len(), out);

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::asked::{Asked, Endpoint, Keeping};
-use super::fault::{INVALID, anthropic_error, error};
+use super::fault::{INVALID, ORGANISATION, anthropic_error, error};
 use super::pace::{Pace, Step};
 use super::script::Act;
 use super::turn::Turn;
@@ -56,6 +56,8 @@ impl Kept {
             let mut whole = turn.whole_in_json();
             if act.work_fails {
                 whole["status"] = "failed".into();
+                let message = format!("Something broke in organization {ORGANISATION}.");
+                whole["error"] = json!({"code": "server_error", "message": message});
                 whole["output"] = json!([]);
                 whole["usage"] = Value::Null;
             }

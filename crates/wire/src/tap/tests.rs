@@ -280,3 +280,77 @@ fn the_tools_a_stream_calls_are_counted_as_they_come() {
         br#"{"content":[{"type":"tool_use","name":"get_weather","input":{"city":"Paris"}}]}"#;
     assert_eq!(tally.tool_calls(), crate::tool_calls_of(Endpoint::Messages, whole));
 }
+
+/// In a plain error the ids were taken out, and in a stream they went to the caller.
+#[test]
+fn the_accounts_ids_are_taken_out_of_what_an_event_tells_of_an_error() {
+    let id = "org-AbCdEf123456";
+    let table = [
+        (CHAT, "data: {\"error\":{\"message\":\"Limit of ID and ID\"}}\n\n"),
+        (CHAT, "data: {\"x_groq\":{\"error\":\"of ID\"},\"choices\":[]}\r\n\r\n"),
+        (CHAT, "event: error\ndata: {\"message\":\n data: \"ID\"}\n\n"),
+        (RESPONSES, "event: error\ndata: {\"type\":\"error\",\"message\":\"of ID\"}\n\n"),
+        (RESPONSES, "data: {\"type\":\"error\",\"message\":\"of ID\"}\r\r"),
+        (
+            RESPONSES,
+            "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"user\":\
+             \"user-1\",\"error\":{\"message\":\"of ID\"},\"output\":[\"org-1 said\"]}}\n\n",
+        ),
+        (
+            Endpoint::Messages,
+            "event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"of ID\"},\
+             \"request_id\":\"req_1\"}\n\n",
+        ),
+    ];
+    for (endpoint, event) in table {
+        let sent = format!("{WORD}{}{WORD}", event.replace("ID", id));
+        let told = format!("{WORD}{}{WORD}", event.replace("ID", "[removed]"));
+        for size in [1, 7, sent.len()] {
+            let packets: Vec<&[u8]> = sent.as_bytes().chunks(size).collect();
+            let (out, tally) = run(endpoint, true, &packets);
+            assert_eq!(String::from_utf8(out.concat()).unwrap(), told, "{size}");
+            assert!(tally.failed, "{event}");
+        }
+    }
+}
+
+#[test]
+fn what_looks_like_an_id_where_no_error_is_told_goes_on_unchanged() {
+    let table = [
+        (CHAT, "data: {\"choices\":[{\"delta\":{\"content\":\"org-12345\"}}],\"error\":null}\n\n"),
+        (CHAT, "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"error\\\": org-1\"}}]}\n\n"),
+        (
+            RESPONSES,
+            "event: response.output_item.done\ndata: {\"item\":{\"error\":\"no user-12345\"}}\n\n",
+        ),
+        (
+            RESPONSES,
+            "event: response.completed\ndata: {\"response\":{\"error\":null,\"user\":\"user-12\"}}\n\n",
+        ),
+    ];
+    for (endpoint, event) in table {
+        // One that tells an error comes before, so that what is remembered of it could mislead.
+        let error = "data: {\"error\":{\"code\":1}}\n\n";
+        let sent = Bytes::from(format!("{error}{event}"));
+        let (mut tap, mut out) = (Tap::new(endpoint, true), VecDeque::new());
+        tap.push(sent.clone(), &mut out);
+        assert_eq!(out.iter().flatten().copied().collect::<Vec<_>>(), sent);
+        assert_eq!(out[1].as_ptr(), sent[error.len()..].as_ptr(), "not copied: {event}");
+    }
+}
+
+#[test]
+fn a_failed_response_that_is_too_long_to_hold_tells_its_error_without_ids() {
+    let event = |id: &str| {
+        let output = "user-1234 ".repeat(200_000);
+        format!(
+            "data: {{\"type\":\"response.failed\",\"response\":{{\"error\":{{\"message\":\
+             \"of {id}\"}},\"output\":[\"{output}\"]}}}}\n\n"
+        )
+    };
+    let sent = event("org-AbCdEf123456");
+    let packets: Vec<&[u8]> = sent.as_bytes().chunks(16 * 1024).collect();
+    let (out, tally) = run(RESPONSES, false, &packets);
+    assert!(out.concat() == event("[removed]").as_bytes(), "{:?}", &out[0][..200]);
+    assert!(tally.failed);
+}
