@@ -207,3 +207,25 @@ async fn a_stream_that_was_left_is_none_for_limits_that_are_only_watched() {
     assert_eq!(admitted.count(), 1, "{decisions:?}");
     assert!(told("tollgate_refusals_total", "shadow").is_empty(), "{metrics}");
 }
+
+#[tokio::test]
+async fn a_stop_closes_streams_of_stored_events_and_gives_up_their_work() {
+    let act = Act { hold: Some(Hold::After(Tokens::new(2))), work_looks: 100, ..Act::tokens(20) };
+    let (house, caller) = house(act).await;
+    let mut running = caller.open(RESPONSES, &in_background()).await;
+    until(&mut running, "output_text.delta").await;
+    drop(running);
+    let mut again = caller.look(&format!("{FIRST}?stream=true")).await;
+    until(&mut again, "output_text.delta").await;
+    house.provider.until(|counters| counters.held == 1).await;
+    let (_, held) = house.standing(&caller, COUNTED).await;
+    let used = house.meters.books().used;
+    house.drain();
+    assert!(!house.finished(Duration::ZERO).await);
+    house.provider.until(|counters| counters.held == 0).await;
+    assert!(!again.rest().await.whole, "half a stream does not look whole");
+    let books = house.meters.books();
+    // The tokens, the request, and the one at once.
+    assert_eq!(books.used - used, u128::from(held) + 2);
+    assert_eq!((books.held, books.held_count), (0, 0));
+}
