@@ -515,6 +515,44 @@ tiers:
     }
 }
 
+/// Ten documents by their addresses once took 450,048 of 20,000 tokens: nothing was reserved for
+/// what nobody could see.
+#[tokio::test]
+async fn a_document_that_nobody_can_see_is_as_long_as_the_model_reads() {
+    let yaml = "
+tiers:
+  short: {models: ['*'], guardrails: {max_input_tokens: 60}}
+  daily: {models: ['*'], limits: [20k tokens per day per key]}
+  ample: {models: ['*'], limits: [1M input tokens per day per key]}
+keys:
+  - {name: short, secret: short-secret-000000, tier: short}
+  - {name: daily, secret: daily-secret-000000, tier: daily}
+  - {name: ample, secret: ample-secret-000000, tier: ample}
+";
+    let house = House::new(yaml, Script::default()).await;
+    let [short, daily, ample] = ["short", "daily", "ample"]
+        .map(|name| house.caller(Some(&format!("{name}-secret-000000"))));
+    let input = json!([{"role": "user", "content": [
+        {"type": "input_file", "file_url": "https://x/huge.pdf"}]}]);
+    let content = json!([{"role": "user", "content": [
+        {"type": "document", "source": {"type": "url", "url": "https://x/huge.pdf"}}]}]);
+    let table = [
+        (RESPONSES, json!({"input": input}), "128,000 tokens"),
+        (MESSAGES, json!({"messages": content}), "200,000 tokens"),
+    ];
+    for (path, more, counted) in table {
+        let body = case(path, more, "").body();
+        let answer = short.post(path, &body).await;
+        assert_eq!(answer.status.as_u16(), 400, "{answer:?}");
+        let message = answer.message();
+        assert!(message.contains(counted) && message.contains("at most 60"), "{message}");
+        assert_eq!(daily.post(path, &body).await.status.as_u16(), 429, "it can never pass");
+    }
+    assert_eq!(house.provider.counters().seen, 0);
+    let body = case(RESPONSES, json!({"input": input}), "").body();
+    assert_eq!(ample.post(RESPONSES, &body).await.status.as_u16(), 200);
+}
+
 #[tokio::test]
 async fn the_output_cap_is_lowered_or_set_in_the_field_of_each_protocol() {
     let yaml = "

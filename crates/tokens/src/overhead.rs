@@ -5,7 +5,8 @@
 //! functions and their parameters take the constants of OpenAI's cookbook. A prompt without
 //! messages (completions, embeddings, moderations) has nothing around its text, and the responses
 //! API is counted like chat, an item as a message. Token ids count as themselves, raw JSON that
-//! nobody understood as text, files and sounds by their size. The formulas are published
+//! nobody understood as text, files and sounds by their size, and documents that are elsewhere as all
+//! that the model reads at once. The formulas are published
 //! approximations, meant here to be a little high rather than low; they are wrong for what the
 //! request does not show (`Prompt::unseen`).
 
@@ -14,6 +15,7 @@ use tollgate_wire::{FunctionShape, Place, Prompt, PropertyShape, text};
 
 use crate::image::image_tokens;
 use crate::name::bare;
+use crate::price::{PriceBook, WINDOW_MAX};
 use crate::{Counts, Encoding, How, Ratio, count_text, encoding_of};
 
 /// How many tokens `prompt` is to `model`: exactly where its tokenizer is known, else by `ratio`,
@@ -54,7 +56,16 @@ fn weigh(scale: Scale, model: &str, body: &[u8], prompt: &Prompt) -> Tokens {
     let images = prompt.images.iter().map(|image| image_tokens(model, image));
     let images = images.fold(Tokens::ZERO, Tokens::plus);
     let given = Tokens::new(prompt.token_ids.saturating_add(prompt.attached));
-    pan.weight().plus(around).plus(images).plus(given)
+    let sum = pan.weight().plus(around).plus(images).plus(given);
+    // However many documents there are and however long: what is over the window is refused.
+    if prompt.elsewhere { sum.max(window(model)) } else { sum }
+}
+
+/// The most that a model reads at once.
+fn window(model: &str) -> Tokens {
+    let book = PriceBook::built_in();
+    let known = book.facts(model).or_else(|| book.facts(bare(model)));
+    known.and_then(|facts| facts.context_window).unwrap_or(WINDOW_MAX)
 }
 
 /// The text that has been laid on the scale so far.

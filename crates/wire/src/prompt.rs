@@ -24,8 +24,12 @@ pub struct Prompt {
     pub images: Vec<Image>,
     /// How many token ids a prompt given as ids has: exact already.
     pub token_ids: u64,
-    /// What files and sounds in the body come to in tokens, by their size: never seen, only judged.
+    /// What files, sounds and what is encrypted in the body come to in tokens, by their size: never
+    /// seen, only judged.
     pub attached: u64,
+    /// Whether a document is at an address or in a stored file, of whatever length: all that bounds
+    /// it is how much the model reads at once.
+    pub elsewhere: bool,
     /// The bytes of every place in here, those inside `functions` included.
     pub bytes: u64,
     /// Carries something whose tokens cannot be known from the body: an image whose size is not
@@ -50,6 +54,12 @@ impl Prompt {
     pub(crate) fn add_function(&mut self, function: FunctionShape) {
         self.bytes = self.bytes.saturating_add(function.bytes());
         self.functions.push(function);
+    }
+
+    /// Notes a document that the body only says the way to.
+    pub(crate) fn add_elsewhere(&mut self) {
+        self.unseen = true;
+        self.elsewhere = true;
     }
 
     /// Notes an image.

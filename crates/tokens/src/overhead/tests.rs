@@ -115,6 +115,28 @@ fn a_model_without_a_tokenizer_is_counted_by_what_was_learned_of_it() {
 }
 
 #[test]
+fn documents_that_are_elsewhere_are_all_that_the_model_reads_at_once() {
+    let mut draft = Draft::default();
+    let mut prompt = Prompt { texts: vec![draft.string("hello")], ..Prompt::default() };
+    for (model, window) in [
+        ("gpt-4o-mini", 128_000),
+        ("openai/gpt-4o-mini-2024-07-18", 128_000),
+        ("claude-haiku-4-5", 200_000),
+        ("llava", 1_050_000),
+    ] {
+        prompt.elsewhere = false;
+        assert!(count_prompt(model, &draft.body, &prompt, None).input < Tokens::new(20), "{model}");
+        prompt.elsewhere = true;
+        let counted = count_prompt(model, &draft.body, &prompt, None).input;
+        assert_eq!(counted, Tokens::new(window), "{model}");
+        assert_eq!(bound_prompt(&draft.body, &prompt, model).input, counted, "{model}");
+    }
+    prompt.attached = 300_000;
+    let counted = count_prompt("gpt-4o-mini", &draft.body, &prompt, None).input;
+    assert!(counted > Tokens::new(300_000), "what can be seen is never hidden by it");
+}
+
+#[test]
 fn raw_json_counts_as_the_text_it_is() {
     let mut draft = Draft::default();
     let json = r#"{"type":"object","x":[1,2,3]}"#;

@@ -94,13 +94,15 @@ fn block(draft: &mut Draft, value: Value<'_>, path: &Path<'_>, depth: u8) -> Res
     }
     members(value, path, (BLOCK, expected), |key, value, path| {
         match key {
-            "cache_control" | "caller" | "citations" | "id" | "is_error" | "signature"
-            | "tool_use_id" | "type" => {}
+            "cache_control" | "caller" | "citations" | "id" | "is_error" | "tool_use_id"
+            | "type" => {}
             "context" | "name" | "server_name" | "text" | "thinking" | "title" | "tool_name" => {
                 draft.counted(value, path)?;
             }
             "content" => content(draft, value, path, depth.saturating_add(1))?,
             "data" | "encrypted_content" | "encrypted_stdout" => draft.file(value),
+            // The thinking itself, where a block shows none or a summary of it.
+            "signature" => draft.sealed(value),
             "file_id" => stored::refer(draft, StoredKind::File, value, path)?,
             "source" => source(draft, (&kind, depth), value, path)?,
             _ => draft.unknown(value),
@@ -119,19 +121,26 @@ fn source(
     if is_text(value) {
         return draft.counted(value, path);
     }
-    let (mut form, mut data) = (None, None);
+    let (mut form, mut data, mut is_elsewhere) = (None, None, false);
     members(value, path, (SOURCE, "a source: an object with a `type`"), |key, value, path| {
         match key {
             "type" => form = Some(value),
             "data" => data = field::string(value, path)?.map(|_| value),
             "content" => content(draft, value, path, depth.saturating_add(1))?,
-            "file_id" => stored::refer(draft, StoredKind::File, value, path)?,
-            "media_type" | "url" => {}
+            "file_id" => {
+                is_elsewhere |= !value.is_null();
+                stored::refer(draft, StoredKind::File, value, path)?;
+            }
+            "url" => is_elsewhere |= !value.is_null(),
+            "media_type" => {}
             _ => draft.unknown(value),
         }
         Ok(())
     })?;
     let form = field::name(form, (value, path), "type")?;
+    if is_elsewhere && block != "image" {
+        draft.prompt.add_elsewhere();
+    }
     match (block, form.as_ref(), data) {
         ("image", _, _) => {
             let size = data.and_then(|data| image::size_of_base64(&data.text()));
@@ -140,8 +149,8 @@ fn source(
         (_, "text", Some(data)) => draft.prompt.add_text(data.place()),
         (_, "content" | "text", _) => {}
         (_, _, Some(data)) => draft.file(data),
-        // A document somewhere else.
-        (_, _, None) => draft.prompt.unseen = true,
+        // A document somewhere else, in a way that nobody knows.
+        (_, _, None) => draft.prompt.add_elsewhere(),
     }
     Ok(())
 }

@@ -109,6 +109,35 @@ fn pictures_and_files_are_known_by_their_size_and_never_counted_as_text() {
 }
 
 #[test]
+fn a_document_that_is_elsewhere_is_known_to_be_of_any_length() {
+    let source = |source: &str| format!(r#"{{"type":"document","source":{{{source}}}}}"#);
+    let url = source(r#""type":"url","url":"https://x/huge.pdf""#);
+    let result = format!(r#"{{"type":"tool_result","tool_use_id":"t","content":[{url}]}}"#);
+    for block in [
+        source(r#""type":"file","file_id":"f""#),
+        source(r#""type":"text","data":"short","url":"https://x/huge.pdf""#),
+        source(r#""type":"new""#),
+        result,
+        url,
+    ] {
+        let prompt = asked(&said(&block)).prompt;
+        assert!(prompt.elsewhere && prompt.unseen, "{block}");
+    }
+    for block in [
+        source(r#""type":"text","media_type":"text/plain","data":"https://x/huge.pdf""#),
+        r#"{"type":"image","source":{"type":"url","url":"https://x/a.png"}}"#.to_owned(),
+        r#"{"type":"web_search_tool_result","tool_use_id":"s","content":[
+            {"type":"web_search_result","url":"https://x/","title":"t"}]}"#
+            .to_owned(),
+    ] {
+        assert!(!asked(&said(&block)).prompt.elsewhere, "{block}");
+    }
+    let signed =
+        format!(r#"{{"type":"thinking","thinking":"","signature":"{}"}}"#, "A".repeat(3998));
+    assert_eq!(asked(&said(&signed)).prompt.attached, 1000);
+}
+
+#[test]
 fn blocks_that_nobody_knows_count_as_they_are_written() {
     for block in [
         r#"{"type":"telepathy","thought":"a b c"}"#,

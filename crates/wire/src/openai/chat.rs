@@ -114,6 +114,10 @@ fn other_part(
     stored::within(draft, value, path)?;
     hidden::within(draft, value, path)?;
     draft.prompt.unseen = true;
+    draft.addresses(value);
+    if value.find_within(&["file_id", "file_ids"], |_, file| !file.is_null()).is_some() {
+        draft.prompt.add_elsewhere();
+    }
     draft.unknown(value);
     Ok(())
 }
@@ -122,13 +126,20 @@ fn file(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
     draft.prompt.unseen = true;
     let known = (&["file_data", "file_id", "filename"][..], "a file: an object");
     members(value, path, known, |key, value, path| match key {
-        "file_id" => stored::refer(draft, StoredKind::File, value, path),
+        "file_id" if !value.is_null() => {
+            draft.prompt.add_elsewhere();
+            stored::refer(draft, StoredKind::File, value, path)
+        }
         "filename" => draft.counted(value, path),
         "file_data" => {
             draft.file(value);
             Ok(())
         }
-        _ => Ok(()),
+        _ => {
+            draft.address(value);
+            draft.unknown(value);
+            Ok(())
+        }
     })
 }
 

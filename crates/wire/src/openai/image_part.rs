@@ -38,6 +38,12 @@ pub(super) fn add(draft: &mut Draft, url: Option<Value<'_>>, detail: Detail) {
     draft.prompt.add_image(Image { detail, size });
 }
 
+/// Notes an image that a model has made: in base64, or only known to the provider.
+pub(super) fn made(draft: &mut Draft, base64: Option<Value<'_>>) {
+    let size = base64.and_then(|base64| image::size_of_base64(&base64.text()));
+    draft.prompt.add_image(Image { detail: Detail::Auto, size });
+}
+
 /// `detail`
 pub(super) fn detail_of(value: Value<'_>, path: &Path<'_>) -> Result<Detail, Malformed> {
     match field::string(value, path)?.as_deref() {

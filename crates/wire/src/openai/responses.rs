@@ -132,7 +132,11 @@ fn other_item(
             }
             hidden::within(draft, value, path)?;
             draft.prompt.unseen = true;
-            unknown_item(draft, value, path)
+            if kind == PICTURE {
+                // What it came to is known by the picture, or nobody can see how large it is.
+                image_part::made(draft, value.member("result"));
+            }
+            unknown_item(draft, kind, value, path)
         }
     }
 }
@@ -142,11 +146,14 @@ fn other_item(
 fn is_reference(kind: &str, value: Value<'_>) -> bool {
     let says = |member: &crate::walk::Member<'_>| {
         let key = member.key.text();
-        let is_picture = kind != "image_generation_call" || key == "result";
+        let is_picture = kind != PICTURE || key == "result";
         is_picture && !member.value.is_null() && !matches!(&*key, "id" | "status" | "type")
     };
     !value.members().any(|member| says(&member))
 }
+
+/// An image that the model has made.
+const PICTURE: &str = "image_generation_call";
 
 fn known_item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     for member in value.members() {
@@ -155,7 +162,8 @@ fn known_item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<()
         match key.as_ref() {
             "arguments" | "input" | "name" => draft.counted(value, &path)?,
             "content" | "output" | "summary" => content(draft, value, &path)?,
-            "call_id" | "caller" | "encrypted_content" | "id" | "status" | "type" => {}
+            "encrypted_content" => draft.sealed(value),
+            "call_id" | "caller" | "id" | "status" | "type" => {}
             _ => {
                 hidden::member(draft, &key, value, &path)?;
                 draft.unknown(value);
@@ -166,13 +174,18 @@ fn known_item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<()
 }
 
 /// An item of a kind not known here: its members count as they are written, its images as images.
-fn unknown_item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+fn unknown_item(
+    draft: &mut Draft,
+    kind: &str,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
     for member in value.members() {
         let (key, value) = (member.key.text(), member.value);
         match key.as_ref() {
             "output" => content(draft, value, &path.key("output"))?,
-            // The picture that an image generation made.
-            "encrypted_content" | "result" => {}
+            "result" if kind == PICTURE => {}
+            "encrypted_content" => draft.sealed(value),
             _ => draft.unknown(value),
         }
     }
@@ -204,17 +217,21 @@ fn content(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), M
 /// A part of a message or of a tool's output.
 fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     let (mut kind, mut url, mut detail) = (None, None, Detail::Auto);
+    let mut is_elsewhere = false;
     members(value, path, (PART, "a part: an object with a `type`"), |key, value, path| {
         match key {
             "type" => kind = Some(value),
-            "file_id" => stored::refer(draft, StoredKind::File, value, path)?,
+            "file_id" => {
+                is_elsewhere |= !value.is_null();
+                stored::refer(draft, StoredKind::File, value, path)?;
+            }
             "container_id" => stored::refer(draft, StoredKind::Container, value, path)?,
             "text" | "refusal" | "filename" => draft.counted(value, path)?,
             "image_url" => url = field::string(value, path)?.map(|_| value),
             "detail" => detail = image_part::detail_of(value, path)?,
             "file_data" => draft.file(value),
             "input_audio" => draft.sound(value),
-            "file_url" => {}
+            "file_url" => is_elsewhere |= !value.is_null(),
             _ => draft.unknown(value),
         }
         Ok(())
@@ -233,6 +250,11 @@ fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
         }
         _ => {
             draft.prompt.unseen = true;
+            if is_elsewhere {
+                draft.prompt.add_elsewhere();
+            } else {
+                draft.addresses(value);
+            }
             stored::within(draft, value, path)
         }
     }

@@ -315,18 +315,46 @@ impl Draft {
         self.prompt.add_opaque(Place::new(at, value.place().end));
     }
 
-    /// The base64 of a file.
+    /// The base64 of a file; some servers take its address in the same place.
     pub(crate) fn file(&mut self, value: Value<'_>) {
         self.attachment(value, BYTES_A_FILE_TOKEN);
+        self.address(value);
     }
 
     /// The base64 of a sound, or the object that holds it.
     pub(crate) fn sound(&mut self, value: Value<'_>) {
         self.attachment(value, BYTES_A_SOUND_TOKEN);
+        self.addresses(value);
+    }
+
+    /// What a provider has encrypted for itself: it reads what is in there as input.
+    pub(crate) fn sealed(&mut self, value: Value<'_>) {
+        if value.kind() == Kind::String {
+            self.attach(value, BYTES_A_FILE_TOKEN);
+        }
+    }
+
+    /// A string that may say where a document is.
+    pub(crate) fn address(&mut self, value: Value<'_>) {
+        if is_address(value) {
+            self.prompt.add_elsewhere();
+        }
+    }
+
+    /// The same anywhere in what nobody knows.
+    pub(crate) fn addresses(&mut self, value: Value<'_>) {
+        let from = value.place().start;
+        if value.find_named(from, |_| true, |_, inner| is_address(inner)).is_some() {
+            self.prompt.add_elsewhere();
+        }
     }
 
     fn attachment(&mut self, value: Value<'_>, bytes_a_token: usize) {
         self.prompt.unseen = true;
+        self.attach(value, bytes_a_token);
+    }
+
+    fn attach(&mut self, value: Value<'_>, bytes_a_token: usize) {
         let tokens = value.place().len().div_ceil(bytes_a_token);
         self.prompt.attached = self.prompt.attached.saturating_add(tokens as u64);
     }
@@ -423,8 +451,28 @@ fn is_base64(value: Value<'_>) -> bool {
     inside.is_some_and(|inside| inside.len() > WORD_BYTES_MAX && inside.iter().all(has))
 }
 
+/// A string that begins as addresses do: a scheme, and what a parser takes for a slash. The base64
+/// of a `data:` URL begins otherwise.
+fn is_address(value: Value<'_>) -> bool {
+    if value.kind() != Kind::String {
+        return false;
+    }
+    let inside = value.raw().get(1..).unwrap_or_default();
+    let head = inside.get(..HEAD_BYTES).unwrap_or(inside);
+    let text = if head.contains(&b'\\') { value.text() } else { String::from_utf8_lossy(head) };
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return false;
+    };
+    let is_scheme = |each: char| each.is_ascii_alphanumeric() || matches!(each, '+' | '-' | '.');
+    let scheme = scheme.trim_start();
+    !scheme.is_empty() && scheme.chars().all(is_scheme) && rest.starts_with(['/', '\\'])
+}
+
+/// How much of a string is looked at for a scheme, where nothing in it is escaped.
+const HEAD_BYTES: usize = 64;
+
 /// A dense page of a PDF is some 5 KB, which is 7 KB of base64, and reaches the model as some 700
-/// tokens of text and 1,000 of its picture.
+/// tokens of text and 1,000 of its picture. What is encrypted has some five bytes a token.
 const BYTES_A_FILE_TOKEN: usize = 4;
 /// A model hears ten tokens a second. Speech takes 4 KB a second and more, 5 KB of base64.
 const BYTES_A_SOUND_TOKEN: usize = 512;

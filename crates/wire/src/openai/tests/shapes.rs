@@ -79,6 +79,68 @@ fn base64_is_never_counted_as_text() {
 }
 
 #[test]
+fn a_document_that_is_elsewhere_is_known_to_be_of_any_length() {
+    let part = |part: &str| format!(r#"{{"role":"user","content":[{part}]}}"#);
+    let url = "https://x/huge.pdf";
+    let chats = [
+        r#"{"type":"file","file":{"file_id":"f"}}"#.to_owned(),
+        format!(r#"{{"type":"file","file":{{"file_data":"{url}"}}}}"#),
+        format!(r#"{{"type":"file","file":{{"file_url":"{url}"}}}}"#),
+        format!(r#"{{"type":"document_url","document_url":"{url}"}}"#),
+        format!(r#"{{"type":"video_url","video_url":{{"url":"{url}"}}}}"#),
+        r#"{"type":"video_url","video_url":{"url":"\u0068ttps\u003a\/\/x"}}"#.to_owned(),
+        r#"{"type":"video_url","video_url":{"url":" gs:\\\\x"}}"#.to_owned(),
+        r#"{"type":"doc","doc":{"file_id":"f"}}"#.to_owned(),
+    ];
+    let items = [
+        part(&format!(r#"{{"type":"input_file","file_url":"{url}"}}"#)),
+        part(r#"{"type":"input_file","file_id":"f"}"#),
+        part(&format!(r#"{{"type":"input_file","file_data":"{url}"}}"#)),
+        part(&format!(r#"{{"type":"input_new","new":"{url}"}}"#)),
+        format!(
+            r#"{{"type":"function_call_output","call_id":"c",
+            "output":[{{"type":"input_file","file_url":"{url}"}}]}}"#
+        ),
+    ];
+    let chats = chats.iter().map(|one| (CHAT, chat(&part(one))));
+    for (endpoint, body) in chats.chain(items.iter().map(|one| (RESPONSES, item(one)))) {
+        let prompt = asked(endpoint, &body).prompt;
+        assert!(prompt.elsewhere && prompt.unseen, "{body}");
+    }
+    for body in [
+        chat(&part(r#"{"type":"file","file":{"file_id":null,"file_data":"QUJD"}}"#)),
+        chat(&part(r#"{"type":"video_url","video_url":{"url":"data:video/mp4;base64,QUJD"}}"#)),
+        chat(&part(&format!(r#"{{"type":"text","text":"{url}"}}"#))),
+        chat(&part(&format!(r#"{{"type":"image_url","image_url":"{url}"}}"#))),
+        chat(&part(r#"{"type":"new","new":"one: two, as 3:/4"}"#)),
+    ] {
+        assert!(!asked(CHAT, &body).prompt.elsewhere, "{body}");
+    }
+}
+
+#[test]
+fn what_the_provider_made_or_encrypted_counts_by_its_size() {
+    // A PNG header of 800 × 600, and what could be the rest of it.
+    let png = format!("iVBORw0KGgoAAAANSUhEUgAAAyAAAAJYCAIAAAA{}", "A".repeat(9000));
+    let table = [
+        (format!(r#"{{"type":"image_generation_call","id":"i","result":"{png}"}}"#), 1, 0),
+        (r#"{"type":"image_generation_call","id":"i"}"#.to_owned(), 1, 0),
+        (format!(r#"{{"type":"reasoning","encrypted_content":"{}"}}"#, "A".repeat(3998)), 0, 1000),
+        (format!(r#"{{"type":"compaction","encrypted_content":"{}"}}"#, "A".repeat(3998)), 0, 1000),
+        (format!(r#"{{"type":"new","encrypted_content":"{}"}}"#, "A".repeat(3998)), 0, 1000),
+    ];
+    for (one, images, attached) in table {
+        let prompt = asked(RESPONSES, &item(&one)).prompt;
+        assert_eq!((prompt.images.len(), prompt.attached), (images, attached), "{one:.60}");
+    }
+    let picture = format!(r#"{{"type":"image_generation_call","id":"i","result":"{png}"}}"#);
+    assert_eq!(asked(RESPONSES, &item(&picture)).prompt.images[0].size, Some((800, 600)));
+    // The result of anything else is text.
+    let ask = asked(RESPONSES, &item(r#"{"type":"new_call","result":"plain words"}"#));
+    assert_eq!((ask.prompt.images.len(), ask.prompt.opaque.len()), (0, 2));
+}
+
+#[test]
 fn text_in_a_part_that_nobody_knows_is_counted() {
     for words in ["word", &"plain words ".repeat(100)] {
         let part = format!(r#"{{"type":"document","document":{{"data":"{words}"}}}}"#);
