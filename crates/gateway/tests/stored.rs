@@ -70,15 +70,14 @@ fn ways(kind: &str, id: &str) -> Vec<(&'static str, Value)> {
         "ci" | "msg" => vec![
             (RESPONSES, item(&json!({"type": "item_reference", "id": id}))),
             (RESPONSES, item(&json!({"type": "reasoning", "id": id, "summary": []}))),
-        ],
-        "cntr" => vec![
-            (RESPONSES, asking(&json!({"tools": [{"type": "code_interpreter", "container": id}]}))),
+            (RESPONSES, item(&json!({"role": "assistant", "id": id}))),
+            (RESPONSES, item(&json!({"type": "function_call", "id": id}))),
             (
                 RESPONSES,
-                asking(&json!({"tools": [{"type": "shell", "environment": {"container_id": id}}]})),
+                item(&json!({"role": "user", "content": [{"type": "item_reference", "id": id}]})),
             ),
-            (RESPONSES, item(&json!({"type": "code_interpreter_call", "container_id": id}))),
         ],
+        "cntr" => containers(id),
         "cfile" => vec![
             (
                 RESPONSES,
@@ -117,6 +116,27 @@ fn ways(kind: &str, id: &str) -> Vec<(&'static str, Value)> {
         ],
         other => panic!("no way to refer to {other}"),
     }
+}
+
+fn containers(id: &str) -> Vec<(&'static str, Value)> {
+    vec![
+        (RESPONSES, asking(&json!({"tools": [{"type": "code_interpreter", "container": id}]}))),
+        (
+            RESPONSES,
+            asking(&json!({"tools": [{"type": "shell", "environment": {"container_id": id}}]})),
+        ),
+        (RESPONSES, item(&json!({"type": "code_interpreter_call", "container_id": id}))),
+        (
+            RESPONSES,
+            asking(&json!({"tools": [{"type": "code_interpreter", "container": {"id": id}}]})),
+        ),
+        (
+            RESPONSES,
+            asking(&json!({"tools": [{"type": "shell",
+                    "environment": {"type": "container_reference", "id": id}}]})),
+        ),
+        (RESPONSES, asking(&json!({"tools": [{"type": "code_interpreter", "container": [id]}]}))),
+    ]
 }
 
 /// What is made by a request to each endpoint.

@@ -169,6 +169,74 @@ impl<'b> Value<'b> {
     }
 }
 
+/// The way from a value to what is found inside it, kept while looking goes on: what is found later
+/// stands later, so that all ways together cost one walk.
+pub(crate) struct Trail<'b> {
+    body: &'b [u8],
+    at: usize,
+    /// What is open, from the outside in: the last key of an object, the last index of an array.
+    open: Vec<Inner<'b>>,
+}
+
+enum Inner<'b> {
+    Index(usize),
+    Key(Cow<'b, str>),
+}
+
+impl<'b> Trail<'b> {
+    pub(crate) const fn new(value: Value<'b>) -> Self {
+        Self { body: value.body, at: value.place.start, open: Vec::new() }
+    }
+
+    /// Goes on to `member`, and hands its path, from `path` on, to `then`.
+    pub(crate) fn to<R>(
+        &mut self,
+        member: &Member<'b>,
+        path: &Path<'_>,
+        then: impl FnOnce(&Path<'_>) -> R,
+    ) -> R {
+        while self.at < member.value.place.start {
+            self.step();
+        }
+        along(&self.open, path, then)
+    }
+
+    fn step(&mut self) {
+        let start = self.at;
+        self.at = start.saturating_add(1);
+        match self.body.get(start) {
+            Some(b'{') => self.open.push(Inner::Key("".into())),
+            Some(b'[') => self.open.push(Inner::Index(0)),
+            Some(b'}' | b']') => drop(self.open.pop()),
+            Some(b',') => {
+                if let Some(Inner::Index(index)) = self.open.last_mut() {
+                    *index = index.saturating_add(1);
+                }
+            }
+            Some(b'"') => {
+                let text = Value::at(self.body, start);
+                self.at = text.place.end;
+                let colon = after_space(self.body, self.at);
+                if self.body.get(colon) == Some(&b':')
+                    && let Some(Inner::Key(key)) = self.open.last_mut()
+                {
+                    *key = text.text();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Hands the path that leads along `steps` to `then`.
+fn along<R>(steps: &[Inner<'_>], path: &Path<'_>, then: impl FnOnce(&Path<'_>) -> R) -> R {
+    match steps {
+        [] => then(path),
+        [Inner::Index(at), rest @ ..] => along(rest, &path.index(*at), then),
+        [Inner::Key(key), rest @ ..] => along(rest, &path.key(key), then),
+    }
+}
+
 /// What stands inside an array or object, separators skipped.
 struct Inside<'b> {
     body: &'b [u8],

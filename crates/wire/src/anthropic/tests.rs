@@ -229,6 +229,7 @@ fn what_could_be_read_in_two_ways_is_refused_with_its_place() {
     for (body, param) in [
         (body(r#""max_tokens":5"#), None),
         (body(r#""Max_Tokens":5"#), Some("Max_Tokens")),
+        (body(r#""container":{"Id":"c"}"#), Some("container.Id")),
         (body(r#""tools":[{"Name":"x"}]"#), Some("tools[0].Name")),
         (body(r#""system":5"#), Some("system")),
         (
@@ -261,7 +262,7 @@ fn every_field_that_can_refer_to_something_stored_is_noted() {
         (body(r#""container":{"id":"i"}"#), "container.id".to_owned(), Kind::Container),
         (
             body(r#""container":{"skills":[{"type":"custom","skill_id":"i"}]}"#),
-            "container.skill_id".to_owned(),
+            "container.skills[0].skill_id".to_owned(),
             Kind::Skill,
         ),
         (
@@ -281,7 +282,7 @@ fn every_field_that_can_refer_to_something_stored_is_noted() {
         ),
         (
             said(&format!(r#"{{"type":"code_execution_tool_result","content":{result}}}"#)),
-            format!("{content}.file_id"),
+            format!("{content}.content.content[0].file_id"),
             Kind::File,
         ),
     ] {

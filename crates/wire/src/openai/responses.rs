@@ -49,11 +49,39 @@ fn item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
         (Some("item_reference"), ..) | (None, None, Some(_)) => {
             stored::refer(draft, StoredKind::Item, id.unwrap_or(value), &path.key("id"))
         }
-        (None | Some("message"), Some(_), _) => message(draft, value, path),
+        (None | Some("message"), Some(_), id) => {
+            bare(draft, (&["content"], id), value, path)?;
+            message(draft, value, path)
+        }
         (None | Some("message"), None, _) => {
             Err(Malformed::missing(value, path, "role", "who speaks"))
         }
-        (Some(kind), ..) => other_item(draft, kind, value, path),
+        (Some(kind), _, id) => {
+            let needs: &[&str] = match kind {
+                "function_call" => &["arguments", "name"],
+                "custom_tool_call" => &["input", "name"],
+                "function_call_output" | "custom_tool_call_output" => &["output"],
+                _ => &[],
+            };
+            bare(draft, (needs, id), value, path)?;
+            other_item(draft, kind, value, path)
+        }
+    }
+}
+
+/// An item with an id that lacks what it `needs`: the provider has to look the rest up.
+fn bare(
+    draft: &mut Draft,
+    (needs, id): (&[&str], Option<Value<'_>>),
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    let lacks = |key: &&str| value.member(key).is_none_or(Value::is_null);
+    match id {
+        Some(id) if needs.iter().any(lacks) => {
+            stored::refer(draft, StoredKind::Item, id, &path.key("id"))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -217,7 +245,7 @@ fn content(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), M
 /// A part of a message or of a tool's output.
 fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     let (mut kind, mut url, mut detail) = (None, None, Detail::Auto);
-    let mut is_elsewhere = false;
+    let (mut id, mut is_elsewhere) = (None, false);
     members(value, path, (PART, "a part: an object with a `type`"), |key, value, path| {
         match key {
             "type" => kind = Some(value),
@@ -232,6 +260,10 @@ fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
             "file_data" => draft.file(value),
             "input_audio" => draft.sound(value),
             "file_url" => is_elsewhere |= !value.is_null(),
+            "id" => {
+                id = Some(value);
+                draft.unknown(value);
+            }
             _ => draft.unknown(value),
         }
         Ok(())
@@ -248,8 +280,11 @@ fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
             draft.add_extra(Extra::Modality("audio".to_owned()));
             Ok(())
         }
-        _ => {
+        kind => {
             draft.prompt.unseen = true;
+            if let Some(id) = id.filter(|_| kind.ends_with(stored::REFERENCE)) {
+                stored::refer(draft, StoredKind::Item, id, &path.key("id"))?;
+            }
             if is_elsewhere {
                 draft.prompt.add_elsewhere();
             } else {

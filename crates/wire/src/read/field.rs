@@ -110,7 +110,7 @@ pub(crate) fn digits(raw: &[u8]) -> Option<u64> {
 }
 
 /// The known key that `key` is a misspelling of, in case only.
-fn misspelt<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn misspelt<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     if known.contains(&key) {
         return None;
     }
@@ -123,10 +123,14 @@ fn folds_to(key: &str, right: &str) -> bool {
     if key.is_ascii() {
         return key.eq_ignore_ascii_case(right);
     }
-    let folded = key.chars().map(|each| match each {
+    key.chars().map(folded).eq(right.chars().map(folded))
+}
+
+/// The small letter of ASCII that a character folds into, or the character.
+pub(crate) const fn folded(each: char) -> char {
+    match each {
         'ſ' => 's',
         '\u{212a}' => 'k',
         _ => each.to_ascii_lowercase(),
-    });
-    folded.eq(right.chars())
+    }
 }

@@ -6,8 +6,9 @@
 //! the one that was lowered.
 
 use super::Draft;
+use super::field::{members, misspelt};
 use crate::stored::{ID_BYTES_MAX, Reference, Stored, StoredKind};
-use crate::walk::{Kind, Path, Value};
+use crate::walk::{Kind, Path, Trail, Value};
 use crate::{Endpoint, Malformed};
 
 const BACKGROUND: &str = "only responses are made in the background; leave it out or say false";
@@ -67,7 +68,7 @@ pub(crate) fn at(
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
     match kind_of(key) {
-        Some(kind) if names_something(key, value) => refer(draft, kind, value, path),
+        Some(kind) if names_something(value) => named(draft, kind, value, path),
         _ => within(draft, value, path),
     }
 }
@@ -79,14 +80,40 @@ pub(crate) fn within(
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
     let mut from = value.place().start;
-    while let Some(member) = value.find_from(from, IDS, names_something) {
+    let mut trail = Trail::new(value);
+    let is_id = |key: &str| IDS.contains(&key) || misspelt(key, IDS).is_some();
+    while let Some(member) = value.find_named(from, is_id, |_, inner| names_something(inner)) {
         let key = member.key.text();
-        if let Some(kind) = kind_of(&key) {
-            refer(draft, kind, member.value, &path.key(&key))?;
-        }
+        trail.to(&member, path, |path| match (kind_of(&key), misspelt(&key, IDS)) {
+            (Some(kind), _) => named(draft, kind, member.value, path),
+            (None, Some(right)) => Err(Malformed::spelling(member.key, path, right)),
+            (None, None) => environment(draft, member.value, path),
+        })?;
         from = member.value.place().end;
     }
     Ok(())
+}
+
+/// What stands under a name that says what kind of thing it is.
+fn named(
+    draft: &mut Draft,
+    kind: StoredKind,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    if kind == StoredKind::Container && value.kind() == Kind::Object {
+        return container(draft, value, path);
+    }
+    refer(draft, kind, value, path)
+}
+
+/// Where a tool runs: only an object can be a container.
+fn environment(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
+    match value.kind() {
+        Kind::Object => container(draft, value, path),
+        Kind::Array => value.items().try_for_each(|item| within(draft, item, path)),
+        Kind::Bool(_) | Kind::Null | Kind::Number | Kind::String => Ok(()),
+    }
 }
 
 /// Something by its id, or by an object that has it.
@@ -108,10 +135,27 @@ fn owner(
 /// A container by its id, or an object that describes one and may have an id, files and skills.
 fn container(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     if value.kind() != Kind::Object {
-        return one(draft, StoredKind::Container, value, path);
+        return refer(draft, StoredKind::Container, value, path);
     }
-    if let Some(id) = value.member("id") {
-        one(draft, StoredKind::Container, id, &path.key("id"))?;
+    let (mut is_reference, mut has_id) = (false, false);
+    let known = (CONTAINER, "an id, or an object that describes a container");
+    members(value, path, known, |key, value, path| {
+        match key {
+            "type" => is_reference = value.text().contains(REFERENCE),
+            "id" if value.kind() != Kind::Object => {
+                has_id = true;
+                one(draft, StoredKind::Container, value, path)?;
+            }
+            "container_id" => has_id = true,
+            "file_ids" if value.kind() == Kind::Object => {
+                return Err(Malformed::wrong(value, path, "a list of ids"));
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    if is_reference && !has_id {
+        return Err(Malformed::missing(value, path, "container_id", ID));
     }
     within(draft, value, path)
 }
@@ -135,15 +179,46 @@ fn one(
     }
 }
 
-/// Whether a member is an id and not a description.
-fn names_something(name: &str, value: Value<'_>) -> bool {
-    match name {
-        // A code interpreter brings its own container as an object, and somebody's as an id.
-        "container" => value.kind() == Kind::String,
-        // An object under such a name describes a field, as schemas do, and names nothing.
-        _ => !matches!(value.kind(), Kind::Null | Kind::Object),
+/// Whether a member may be an id. An object of which every key is a word of JSON Schema describes a
+/// field of that name, and names nothing.
+fn names_something(value: Value<'_>) -> bool {
+    match value.kind() {
+        Kind::Null => false,
+        Kind::Object => !value.members().all(|member| SCHEMA.contains(&&*member.key.text())),
+        Kind::Array | Kind::Bool(_) | Kind::Number | Kind::String => true,
     }
 }
+
+/// The end of a type that only says which thing it is.
+pub(crate) const REFERENCE: &str = "_reference";
+
+/// The words in which schemas describe a field.
+const SCHEMA: &[&str] = &[
+    "$ref",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "default",
+    "deprecated",
+    "description",
+    "enum",
+    "examples",
+    "format",
+    "items",
+    "maxItems",
+    "maxLength",
+    "minItems",
+    "minLength",
+    "nullable",
+    "oneOf",
+    "pattern",
+    "properties",
+    "required",
+    "title",
+    "type",
+    "uniqueItems",
+];
 
 fn kind_of(key: &str) -> Option<StoredKind> {
     Some(match key {
@@ -157,11 +232,13 @@ fn kind_of(key: &str) -> Option<StoredKind> {
     })
 }
 
+/// The fields that can name something stored. An environment is a container.
 const IDS: &[&str] = &[
     "cachedContent",
     "cached_content",
     "container",
     "container_id",
+    "environment",
     "file_id",
     "file_ids",
     "skill_id",
@@ -170,4 +247,5 @@ const IDS: &[&str] = &[
     "vector_store_ids",
 ];
 
+const CONTAINER: &[&str] = &["container_id", "file_ids", "id", "skills", "type"];
 const ID: &str = "an id: a string of at most 256 bytes";

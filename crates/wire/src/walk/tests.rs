@@ -78,3 +78,16 @@ fn a_path_reads_as_people_write_it() {
     assert_eq!(content.index(12).key("text").to_string(), "messages[0].content[12].text");
     assert_eq!(root.to_string(), "");
 }
+
+#[test]
+fn a_trail_leads_to_whatever_is_found() {
+    let body = br#"{"a":[1,[2,{"x":"}"}],{"b":{"x":1,"c":"x"}}],"x":[{"y":0},{"x":null}],"d":"x"}"#;
+    let root = Value::root(body);
+    let mut trail = Trail::new(root);
+    let (mut from, mut found) = (0, Vec::new());
+    while let Some(member) = root.find_from(from, &["x"], |_, _| true) {
+        found.push(trail.to(&member, &Path::ROOT.key("r"), |path| path.to_string()));
+        from = member.value.place().start;
+    }
+    assert_eq!(found, ["r.a[1][1].x", "r.a[2].b.x", "r.x", "r.x[1].x"]);
+}

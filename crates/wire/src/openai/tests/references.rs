@@ -15,7 +15,7 @@ const FIELDS: &[(Endpoint, &str, &str, Kind)] = &[
     (
         CHAT,
         r#""extra_body":{"google":{"cached_content":"i"}}"#,
-        "extra_body.cached_content",
+        "extra_body.google.cached_content",
         Kind::Cache,
     ),
     (CHAT, r#""file_ids":["i"]"#, "file_ids", Kind::File),
@@ -31,6 +31,17 @@ const ITEMS: &[(&str, &str, Kind)] = &[
     (r#"{"type":"image_generation_call","id":"i","status":"completed"}"#, "id", Kind::Item),
     (r#"{"type":"image_generation_call","id":"i","result":null,"size":"1x1"}"#, "id", Kind::Item),
     (r#"{"type":"web_search_call","id":"i","status":"completed"}"#, "id", Kind::Item),
+    (r#"{"id":"i","role":"assistant"}"#, "id", Kind::Item),
+    (r#"{"id":"i","type":"message","role":"assistant","content":null}"#, "id", Kind::Item),
+    (r#"{"type":"function_call","id":"i"}"#, "id", Kind::Item),
+    (r#"{"type":"function_call","id":"i","call_id":"c","name":"f"}"#, "id", Kind::Item),
+    (r#"{"type":"custom_tool_call","id":"i","input":"x"}"#, "id", Kind::Item),
+    (r#"{"type":"function_call_output","id":"i","call_id":"c"}"#, "id", Kind::Item),
+    (
+        r#"{"role":"user","content":[{"type":"item_reference","id":"i"}]}"#,
+        "content[0].id",
+        Kind::Item,
+    ),
     (
         r#"{"role":"user","content":[{"type":"input_file","file_id":"i"}]}"#,
         "content[0].file_id",
@@ -48,7 +59,7 @@ const ITEMS: &[(&str, &str, Kind)] = &[
     ),
     (
         r#"{"type":"computer_call_output","output":{"type":"computer_screenshot","file_id":"i"}}"#,
-        "file_id",
+        "output.file_id",
         Kind::File,
     ),
     (r#"{"type":"code_interpreter_call","container_id":"i"}"#, "container_id", Kind::Container),
@@ -64,16 +75,37 @@ const TOOLS: &[(&str, &str, Kind)] = &[
     (r#"{"type":"code_interpreter","container":"i"}"#, "container", Kind::Container),
     (
         r#"{"type":"code_interpreter","container":{"type":"auto","file_ids":["i"]}}"#,
-        "file_ids",
+        "container.file_ids",
         Kind::File,
+    ),
+    (r#"{"type":"code_interpreter","container":{"id":"i"}}"#, "container.id", Kind::Container),
+    (
+        r#"{"type":"code_interpreter","container":{"type":"container_reference","id":"i"}}"#,
+        "container.id",
+        Kind::Container,
+    ),
+    (r#"{"type":"code_interpreter","container":["i"]}"#, "container", Kind::Container),
+    (
+        r#"{"type":"shell","environment":{"type":"container_reference","id":"i"}}"#,
+        "environment.id",
+        Kind::Container,
+    ),
+    (
+        r#"{"type":"new","a":[{"b":1},{"c":{"skills":[{"skill_id":"i"}]}}]}"#,
+        "a[1].c.skills[0].skill_id",
+        Kind::Skill,
     ),
     (r#"{"type":"file_search","vector_store_ids":["i"]}"#, "vector_store_ids", Kind::VectorStore),
     (
         r#"{"type":"image_generation","input_image_mask":{"file\u005fid":"i"}}"#,
-        "file_id",
+        "input_image_mask.file_id",
         Kind::File,
     ),
-    (r#"{"type":"shell","environment":{"container_id":"i"}}"#, "container_id", Kind::Container),
+    (
+        r#"{"type":"shell","environment":{"container_id":"i"}}"#,
+        "environment.container_id",
+        Kind::Container,
+    ),
     (r#"{"type":"mcp","server_label":"s","tunnel_id":"i"}"#, "tunnel_id", Kind::Tunnel),
 ];
 
@@ -87,7 +119,7 @@ const MESSAGES: &[(&str, &str, Kind)] = &[
     (r#"{"role":"assistant","audio":{"id":"i"}}"#, "audio.id", Kind::Audio),
     (
         r#"{"role":"user","content":[{"type":"doc","doc":{"x":[{"file_id":"i"}]}}]}"#,
-        "content[0].file_id",
+        "content[0].doc.x[0].file_id",
         Kind::File,
     ),
 ];
@@ -144,6 +176,14 @@ fn what_is_no_id_is_refused_where_an_id_belongs() {
         r#""conversation":true"#,
         r#""tools":[{"type":"x","file_ids":[{"id":"i"}]}]"#,
         r#""tools":[{"type":"x","file_id":7}]"#,
+        r#""tools":[{"type":"code_interpreter","container":[{"id":"i"}]}]"#,
+        r#""tools":[{"type":"code_interpreter","container":7}]"#,
+        r#""tools":[{"type":"code_interpreter","Container":"i"}]"#,
+        r#""tools":[{"type":"code_interpreter","container":{"ID":"i"}}]"#,
+        r#""tools":[{"type":"code_interpreter","container":{"file_ids":{"0":"i"}}}]"#,
+        r#""tools":[{"type":"shell","environment":{"type":"container_reference","a":1}}]"#,
+        r#""tools":[{"type":"x","file_ids":{"0":"i"}}]"#,
+        r#""tools":[{"type":"x","File_ID":"i"}]"#,
         long.as_str(),
     ] {
         let error = read(RESPONSES, body(RESPONSES, more).as_bytes()).unwrap_err();
