@@ -5,10 +5,10 @@
 //! functions and their parameters take the constants of OpenAI's cookbook. A prompt without
 //! messages (completions, embeddings, moderations) has nothing around its text, and the responses
 //! API is counted like chat, an item as a message. Token ids count as themselves, raw JSON that
-//! nobody understood as text, files and sounds by their size, and documents that are elsewhere as all
-//! that the model reads at once. The formulas are published
-//! approximations, meant here to be a little high rather than low; they are wrong for what the
-//! request does not show (`Prompt::unseen`).
+//! nobody understood as text, files and sounds by their size. A prompt with a document that is
+//! elsewhere is all that the model reads at once. The formulas are published approximations, meant
+//! here to be a little high rather than low; they are wrong for what else the request does not show
+//! (`Prompt::unseen`).
 
 use tollgate_units::Tokens;
 use tollgate_wire::{FunctionShape, Place, Prompt, PropertyShape, text};
