@@ -12,13 +12,14 @@
 //! | `connector:ID` | the provider's connector: `connector:gmail` is `connector_gmail` |
 //!
 //! `*` stands for anything in a name, an address, a label and an id, never in a type: no pattern
-//! lets in a tool that nobody has thought of. A type that is not known is off every list that does
+//! lets in a tool that nobody has thought of. An address that could lead out of what its pattern
+//! says is on no list. A type that is not known is off every list that does
 //! not spell it out. What only refers to a server (a toolset, a list of its tools) is as good as
 //! the server of that label in the same request.
 
 use std::sync::Arc;
 
-use tollgate_wire::{Ask, HOSTED, Server, Tool, ToolList, family, undated};
+use tollgate_wire::{Ask, HIDDEN, HOSTED, Server, Tool, ToolList, family, undated};
 
 use crate::access::matches;
 use crate::refusal::Refusal;
@@ -120,6 +121,8 @@ fn allows(entry: &str, tool: &Tool) -> bool {
     let name = tool.name.as_deref().unwrap_or_default();
     match (split(entry), is_function(tool)) {
         (Some((FUNCTION, pattern)), true) => matches(pattern, name),
+        // What has no kind that anybody knows cannot be spelt out.
+        _ if tool.kind == HIDDEN => false,
         (Some((TYPE, kind)), false) => is_kind(kind, &tool.kind),
         (Some(_), _) => false,
         (None, true) => entry != MCP && matches(entry, name),
@@ -132,11 +135,22 @@ fn allows_server(entry: &str, tool: &Tool, server: &Server) -> bool {
     match split(entry) {
         None => entry == MCP,
         Some((MCP, pattern)) if pattern.contains("://") => {
-            server.url.as_deref().is_some_and(|url| matches(pattern, url))
+            server.url.as_deref().is_some_and(|url| is_at(pattern, url))
         }
         Some((MCP, pattern)) => matches(pattern, label),
         Some(_) => false,
     }
+}
+
+/// Whether `url` leads to where `pattern` says, whoever reads it: a pattern has a whole host, and
+/// what a server could take for a way out of its path is at no allowed address. That is dot
+/// segments, slashes that are encoded or turned, and what parsers leave out.
+fn is_at(pattern: &str, url: &str) -> bool {
+    let is_odd = |each: char| each == '\\' || each.is_control() || each.is_whitespace();
+    let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let climbs = ["%25", "%2e", "%2f", "%5c"].iter().any(|encoded| path.contains(encoded));
+    let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    matches(pattern, url) && !url.contains(is_odd) && !climbs && !path.split('/').any(is_dots)
 }
 
 fn allows_connector(entry: &str, id: &str) -> bool {
@@ -150,17 +164,19 @@ fn is_kind(kind: &str, written: &str) -> bool {
     kind == written || kind == family(written)
 }
 
+/// Whether a tool of that kind and name is offered. A name that is chosen without a kind is any
+/// tool's, but no label of a server.
 fn is_offered(chosen: &Tool, ask: &Ask) -> bool {
-    let same = |tool: &Tool| match &chosen.name {
-        Some(name) => tool.name.as_ref() == Some(name),
-        None => tool.kind == chosen.kind,
+    let is_it = |tool: &Tool| {
+        let is_kind = tool.kind == chosen.kind || (chosen.kind == ANY && tool.kind != MCP);
+        is_kind && (chosen.name.is_none() || tool.name == chosen.name)
     };
-    ask.tools.iter().any(same)
+    ask.tools.iter().any(is_it)
 }
 
 /// A name is a function's, unless its type says that it is not.
 fn may_choose(list: &[String], chosen: &Tool) -> bool {
-    let kind = if chosen.kind == "tool" { FUNCTION } else { &chosen.kind };
+    let kind = if chosen.kind == ANY { FUNCTION } else { &chosen.kind };
     let tool = Tool { kind: kind.to_owned(), ..chosen.clone() };
     if tool.kind == MCP {
         list.iter().any(|entry| allows_server(entry, &tool, &Server::default()))
@@ -179,6 +195,8 @@ fn split(entry: &str) -> Option<(&str, &str)> {
     entry.split_once(':').filter(known)
 }
 
+/// The kind of a tool that is chosen by its name alone.
+const ANY: &str = "tool";
 const CONNECTOR: &str = "connector";
 const FUNCTION: &str = "function";
 const MCP: &str = "mcp";
@@ -191,7 +209,7 @@ fn name_of(tool: &Tool) -> String {
     match (&*tool.kind, name, connector) {
         (MCP, _, Some(id)) => format!("{CONNECTOR}:{id}"),
         (MCP, Some(label), None) => format!("{MCP}:{label}"),
-        ("custom" | "function" | "tool", Some(name), _) => name.to_owned(),
+        ("custom" | "function" | ANY | HIDDEN, Some(name), _) => name.to_owned(),
         (kind, ..) => kind.to_owned(),
     }
 }

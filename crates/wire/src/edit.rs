@@ -12,6 +12,7 @@ use tollgate_units::Tokens;
 
 use self::choice::Choosable;
 use crate::read::StreamOptions;
+use crate::read::chosen::lists;
 use crate::walk::Value;
 use crate::{Ask, Cap, CapField, Endpoint, Place, Protocol, Tool, ToolList};
 
@@ -194,13 +195,31 @@ impl Splices {
         for field in unsaid {
             self.insert(ask, field, nothing);
         }
-        for item in root.member("input").into_iter().flat_map(Value::items) {
-            // Items have no fields that depend on their tools, so their lists may stay, empty.
-            if let Some(tools) = item.member("tools")
-                && self.prune(tools, gone)
-            {
-                self.replace(tools.place(), "[]".to_owned());
-            }
+        self.items(root, gone);
+    }
+
+    /// Takes tools out of the input's items. An item that brings nothing else goes with them; the
+    /// answer to a search for tools has to stay, and its list is empty.
+    fn items(&mut self, root: Value<'_>, gone: &HashSet<usize>) {
+        let Some(input) = root.member("input").filter(|_| !gone.is_empty()) else {
+            return;
+        };
+        let mut emptied: Vec<(Place, bool)> = Vec::new();
+        let mut items: Vec<(Place, bool)> = Vec::new();
+        for item in input.items() {
+            let list = item.member("tools").filter(|list| self.prune(*list, gone));
+            let kind = item.member("type").map(Value::text);
+            let goes = list.is_some() && kind.is_some_and(|kind| kind == "additional_tools");
+            emptied.extend(list.map(|list| (list.place(), goes)));
+            items.push((item.place(), goes));
+        }
+        // An input of no items is none.
+        let stays = items.iter().any(|(_, goes)| !goes);
+        if stays {
+            self.cut(&items);
+        }
+        for (list, _) in emptied.iter().filter(|(_, goes)| !(stays && *goes)) {
+            self.replace(*list, "[]".to_owned());
         }
     }
 
@@ -224,15 +243,19 @@ impl Splices {
 
     /// Takes tools that are gone out of a choice. True, and nothing taken, if none is left in it.
     fn prune_choice(&mut self, choice: Value<'_>, tools: &Choosable<'_>) -> bool {
-        let Some(allowed) = choice::allowed(choice) else {
-            return tools.is_gone(choice);
-        };
-        let places: Vec<(Place, bool)> =
-            allowed.items().map(|item| (item.place(), tools.is_gone(item))).collect();
-        if places.iter().all(|(_, gone)| *gone) {
+        if tools.is_gone(choice) {
             return true;
         }
-        self.cut(&places);
+        let places = |list: Value<'_>| -> Vec<(Place, bool)> {
+            list.items().map(|item| (item.place(), tools.is_gone(item))).collect()
+        };
+        let lists: Vec<_> = lists(choice).map(places).collect();
+        if lists.iter().any(|list| list.iter().all(|(_, gone)| *gone)) {
+            return true;
+        }
+        for list in &lists {
+            self.cut(list);
+        }
         false
     }
 

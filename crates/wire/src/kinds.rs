@@ -26,6 +26,9 @@ pub fn family(kind: &str) -> &str {
     }
 }
 
+/// The kind of what carries tools where no protocol has them, and is known by its field's name.
+pub const HIDDEN: &str = "hidden";
+
 /// The types that are known, by family, besides `function`, `custom` and `mcp`: whatever else a
 /// request calls a tool is one that nobody has heard of.
 pub const HOSTED: &[&str] = &[

@@ -45,7 +45,7 @@ pub use edit::{CapEdit, Edits, edit};
 pub use endpoint::{Endpoint, Protocol};
 pub use errand::Errand;
 pub use judge::{Judgement, answer_without_account, judge, without_account};
-pub use kinds::{HOSTED, family, undated};
+pub use kinds::{HIDDEN, HOSTED, family, undated};
 pub use malformed::{Malformed, MalformedKind};
 pub use models::{model_json, models_json};
 pub use notice::{Limited, Notice, NoticeKind, Reply};

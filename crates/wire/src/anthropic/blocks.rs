@@ -105,7 +105,10 @@ fn block(draft: &mut Draft, value: Value<'_>, path: &Path<'_>, depth: u8) -> Res
             "signature" => draft.sealed(value),
             "file_id" => stored::refer(draft, StoredKind::File, value, path)?,
             "source" => source(draft, (&kind, depth), value, path)?,
-            _ => draft.unknown(value),
+            _ => {
+                hidden::member(draft, key, value, path)?;
+                draft.unknown(value);
+            }
         }
         Ok(())
     })

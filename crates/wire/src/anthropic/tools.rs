@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::kinds::undated;
 use crate::read::field::{self, items, members};
-use crate::read::{Draft, shape, stored};
+use crate::read::{Draft, hidden, shape, stored};
 use crate::walk::{Kind, Path, Value};
 use crate::{Extra, FunctionShape, Malformed, Server, Tool, ToolList};
 
@@ -71,6 +71,8 @@ struct Fields<'b> {
     description: Option<Value<'b>>,
     schema: Option<Value<'b>>,
     callers: Option<Value<'b>>,
+    /// A field that no tool has, by a name that speaks of more tools.
+    hidden: Option<(String, Value<'b>)>,
     others: Vec<Value<'b>>,
 }
 
@@ -87,6 +89,9 @@ impl<'b> Fields<'b> {
                 "allowed_callers" => &mut fields.callers,
                 "cache_control" => return Ok(()),
                 _ => {
+                    if hidden::speaks_of_tools(key) {
+                        fields.hidden = Some((key.to_owned(), value));
+                    }
                     fields.others.push(value);
                     return Ok(());
                 }
@@ -164,6 +169,9 @@ fn described(draft: &mut Draft, fields: &Fields<'_>, path: &Path<'_>) -> Result<
         shape::parameters(&mut shape, schema);
     }
     draft.prompt.add_function(shape);
+    if let Some((key, value)) = &fields.hidden {
+        hidden::member(draft, key, *value, &path.key(key))?;
+    }
     fields.others.iter().for_each(|value| draft.unknown(*value));
     Ok(())
 }

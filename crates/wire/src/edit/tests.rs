@@ -183,6 +183,50 @@ fn an_emptied_list_goes_whole_with_the_fields_that_choose_from_it() {
 }
 
 #[test]
+fn a_choice_goes_with_the_tool_of_its_own_kind() {
+    let server = r#"{"type":"mcp","server_label":"search","server_url":"https://x"}"#;
+    let own = r#"{"type":"function","name":"search"}"#;
+    let picked = r#"{"type":"mcp","server_label":"search"}"#;
+    let body = |tools: &str, choice: &str| {
+        format!(r#"{{"model":"m","input":"x","tools":[{tools}]{choice}}}"#)
+    };
+    let both = format!("{server},{own}");
+    let choice = |choice: &str| format!(r#","tool_choice":{choice}"#);
+    let among = |tools: &str| choice(&format!(r#"{{"type":"allowed_tools","tools":[{tools}]}}"#));
+    let table = [
+        (choice(picked), String::new()),
+        (choice(own), choice(own)),
+        (among(&format!("{picked},{own}")), among(own)),
+        (among(picked), String::new()),
+        (choice(r#"{"type":"function","name":"search","server_label":"search"}"#), String::new()),
+    ];
+    let edits = Edits { drop_tools: vec![0], ..Edits::default() };
+    for (before, after) in table {
+        let edited = edited(Endpoint::Responses, &body(&both, &before), &edits);
+        assert_eq!(edited, body(own, &after), "{before}");
+    }
+}
+
+#[test]
+fn an_item_that_brings_nothing_any_more_goes() {
+    let tool = r#"{"type":"function","name":"a"}"#;
+    let brings = |kind: &str, tools: &str| format!(r#"{{"type":"{kind}","tools":[{tools}]}}"#);
+    let (late, found) = (brings("additional_tools", tool), brings("tool_search_output", tool));
+    let said = r#"{"role":"user","content":"x"}"#;
+    let body = |items: &[&str]| format!(r#"{{"model":"m","input":[{}]}}"#, items.join(","));
+    let table = [
+        (vec![said, &*late], body(&[said])),
+        (vec![&*late, said, &*late], body(&[said])),
+        (vec![&*found, &*late], body(&[&brings("tool_search_output", "")])),
+        (vec![&*late], body(&[&brings("additional_tools", "")])),
+    ];
+    let edits = Edits { drop_tools: vec![0, 1], ..Edits::default() };
+    for (items, left) in table {
+        assert_eq!(edited(Endpoint::Responses, &body(&items), &edits), left, "{items:?}");
+    }
+}
+
+#[test]
 fn a_choice_of_a_tool_that_is_gone_goes_with_it() {
     let named = |name: &str| function(name);
     let (a, b) = (function("a"), function("b"));

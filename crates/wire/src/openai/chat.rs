@@ -75,9 +75,11 @@ fn content(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), M
 fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     let known = (PART, "a part: an object with a `type`");
     let mut kind = None;
-    members(value, path, known, |key, value, _| {
-        if key == "type" {
-            kind = Some(value);
+    members(value, path, known, |key, value, path| {
+        match key {
+            "type" => kind = Some(value),
+            _ if PART.contains(&key) => {}
+            _ => hidden::member(draft, key, value, path)?,
         }
         Ok(())
     })?;

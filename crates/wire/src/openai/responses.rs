@@ -153,12 +153,16 @@ fn other_item(
             if let Some(id) = value.member("id").filter(|_| is_reference(kind, value)) {
                 stored::refer(draft, StoredKind::Item, id, &path.key("id"))?;
             }
-            if kind == "mcp_approval_response" {
-                // It lets a server do something, whichever it was.
-                let tool = Tool::new(ToolList::Inside, "mcp", value, path);
+            if MCP.contains(&kind) {
+                // What a server did, or may do. An approval does not say which server it is, and
+                // nobody reads what it says all the same.
+                let label = value.member("server_label").filter(|label| !label.is_null());
+                let label = label.filter(|_| kind != "mcp_approval_response");
+                let label = label.map(|label| label.text().into_owned());
+                let tool = Tool::new(ToolList::Inside, "mcp", value, path).named(label);
                 draft.add_tool(tool, value, path)?;
             }
-            hidden::within(draft, value, path)?;
+            hidden_in(draft, kind, value, path)?;
             draft.prompt.unseen = true;
             if kind == PICTURE {
                 // What it came to is known by the picture, or nobody can see how large it is.
@@ -168,6 +172,34 @@ fn other_item(
         }
     }
 }
+
+/// Notes the tools that an item carries where it should not. What a model called a tool with is the
+/// model's own, whatever it is called.
+fn hidden_in(
+    draft: &mut Draft,
+    kind: &str,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    let is_mcp = MCP.contains(&kind);
+    for member in value.members() {
+        let (key, inner) = (member.key.text(), member.value);
+        let is_own = match &*key {
+            "arguments" => is_mcp || kind == "tool_search_call",
+            "output" | "server_label" => is_mcp,
+            _ => false,
+        };
+        if !is_own {
+            let path = path.key(&key);
+            hidden::member(draft, &key, inner, &path)?;
+            hidden::within(draft, inner, &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Items about servers of tools.
+const MCP: &[&str] = &["mcp_approval_request", "mcp_approval_response", "mcp_call"];
 
 /// Whether an item only says which one it is, so that the provider has to look it up. A picture is
 /// in its `result` or nowhere.
@@ -264,7 +296,10 @@ fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
                 id = Some(value);
                 draft.unknown(value);
             }
-            _ => draft.unknown(value),
+            _ => {
+                hidden::member(draft, key, value, path)?;
+                draft.unknown(value);
+            }
         }
         Ok(())
     })?;
@@ -290,6 +325,7 @@ fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
             } else {
                 draft.addresses(value);
             }
+            hidden::within(draft, value, path)?;
             stored::within(draft, value, path)
         }
     }

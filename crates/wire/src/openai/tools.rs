@@ -44,7 +44,8 @@ pub(super) fn field(
         "web_search_options" => return hosted_field(draft, "web_search", value, path),
         "function_call" | "tool_choice" => return chosen::field(draft, value, path),
         "data_sources" | "plugins" => return hosted_field(draft, key, value, path),
-        _ if !GOVERNED.contains(&key) && hidden::in_field(key, value) => {
+        // Whatever is in the metadata, no provider acts on it.
+        _ if key != "metadata" && !GOVERNED.contains(&key) && hidden::in_field(key, value) => {
             return hosted_field(draft, key, value, path);
         }
         _ => return other(draft, key, value, path),
@@ -112,6 +113,8 @@ struct Fields<'b> {
     custom: Option<Value<'b>>,
     function: Option<Value<'b>>,
     tools: Option<Value<'b>>,
+    /// A field that no tool has, by a name that speaks of more tools.
+    hidden: Option<(String, Value<'b>)>,
 }
 
 impl<'b> Fields<'b> {
@@ -130,7 +133,12 @@ impl<'b> Fields<'b> {
                 "custom" => &mut fields.custom,
                 "function" => &mut fields.function,
                 "tools" => &mut fields.tools,
-                _ => return Ok(()),
+                _ => {
+                    if hidden::speaks_of_tools(key) {
+                        fields.hidden = Some((key.to_owned(), value));
+                    }
+                    return Ok(());
+                }
             };
             *field = (!value.is_null()).then_some(value);
             Ok(())
@@ -141,6 +149,22 @@ impl<'b> Fields<'b> {
     fn server(&self) -> Server {
         let text = |value: Option<Value<'_>>| value.map(|value| value.text().into_owned());
         Server { url: text(self.url), connector: text(self.connector) }
+    }
+
+    /// Notes what a function or custom tool brings besides itself.
+    fn others(&self, draft: &mut Draft, path: &Path<'_>) -> Result<(), Malformed> {
+        let known = [
+            ("connector_id", self.connector),
+            ("server_label", self.label),
+            ("server_url", self.url),
+            ("tools", self.tools),
+        ];
+        let known = known.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        let odd = self.hidden.as_ref().map(|(key, value)| (&**key, *value));
+        for (key, value) in known.chain(odd) {
+            hidden::member(draft, key, value, &path.key(key))?;
+        }
+        Ok(())
     }
 
     /// The names of a function or custom tool that do not stand where this form has them.
@@ -196,6 +220,7 @@ fn tool(
             let Some(inner) = inner else {
                 return Err(Malformed::missing(value, path, kind, "an object with a `name`"));
             };
+            fields.others(draft, path)?;
             let name = described(draft, inner, &path.key(kind))?;
             note(draft, Some(name))?;
         }
@@ -245,6 +270,7 @@ fn has_items(value: Value<'_>) -> bool {
 /// Notes a function or custom tool, and says its name.
 fn described(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<String, Malformed> {
     let fields = Fields::of(value, path)?;
+    fields.others(draft, path)?;
     let name = field::name(fields.name, (value, path), "name")?.into_owned();
     let mut shape = FunctionShape::default();
     shape.texts.extend(fields.name.map(Value::place));

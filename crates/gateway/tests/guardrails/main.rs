@@ -5,202 +5,9 @@ use serde_json::{Value, json};
 use tollgate_sim::Script;
 use tollgate_testkit::{Answer, Caller, House, chat, message};
 
-const CHAT: &str = "/v1/chat/completions";
-const RESPONSES: &str = "/v1/responses";
-const MESSAGES: &str = "/v1/messages";
+use self::hostile::{CHAT, Hostile, MESSAGES, RESPONSES, case, everything, flat, nested};
 
-/// A request that tries to bring a tool past the allowlist.
-struct Hostile {
-    path: &'static str,
-    /// What it has besides the ordinary.
-    more: Value,
-    /// The forbidden thing: no provider may see it.
-    evil: &'static str,
-    /// What the refusal calls it, and where it says that it stands.
-    told: (&'static str, &'static str),
-    /// Whether it can be taken out.
-    strips: bool,
-}
-
-fn case(path: &'static str, more: Value, evil: &'static str) -> Hostile {
-    Hostile { path, more, evil, told: ("", ""), strips: true }
-}
-
-impl Hostile {
-    fn told(self, name: &'static str, at: &'static str) -> Self {
-        Self { told: (name, at), ..self }
-    }
-
-    fn for_good(self) -> Self {
-        Self { strips: false, ..self }
-    }
-
-    fn body(&self) -> Value {
-        let mut body = match self.path {
-            CHAT => chat("gpt-4o-mini", "Hello"),
-            RESPONSES => json!({"model": "gpt-4o-mini", "input": "Hello"}),
-            _ => message("claude-haiku-4-5", "Hello"),
-        };
-        for (key, value) in self.more.as_object().unwrap() {
-            body[key] = value.clone();
-        }
-        body
-    }
-}
-
-/// A chat function called `name`.
-fn nested(name: &str) -> Value {
-    json!({"type": "function", "function": {"name": name}})
-}
-
-/// A function of Responses called `name`.
-fn flat(name: &str) -> Value {
-    json!({"type": "function", "name": name})
-}
-
-fn chats() -> Vec<Hostile> {
-    let chosen = json!({"type": "function", "function": {"name": "evil"}});
-    let among = json!({"type": "allowed_tools", "allowed_tools":
-        {"mode": "auto", "tools": [nested("search"), {"type": "mcp", "server_label": "evil"}]}});
-    let inside = json!([{"role": "system", "content": "x", "tools": [nested("evil")]}]);
-    vec![
-        case(CHAT, json!({"tools": [nested("search"), nested("evil")]}), "evil")
-            .told("evil", "tools[1]"),
-        case(CHAT, json!({"functions": [{"name": "search"}, {"name": "evil"}]}), "evil")
-            .told("evil", "functions[1]"),
-        case(CHAT, json!({"tools": [{"type": "custom", "custom": {"name": "evil"}}]}), "evil")
-            .told("evil", "tools[0]"),
-        case(CHAT, json!({"tools": [{"type": "web_search_2025_08_26"}]}), "web_search")
-            .told("web_search", "tools[0]"),
-        case(CHAT, json!({"web_search_options": {}}), "web_search")
-            .told("web_search", "web_search_options"),
-        case(CHAT, json!({"plugins": [{"id": "web"}]}), "plugins").told("plugins", "plugins"),
-        case(CHAT, json!({"data_sources": [{"type": "azure_search"}]}), "azure_search")
-            .told("data_sources", "data_sources"),
-        case(CHAT, json!({"mcp_servers": [{"name": "search", "url": "https://x"}]}), "mcp_servers")
-            .told("mcp_servers", "mcp_servers"),
-        case(CHAT, json!({"extra_body": {"mcpServers": [{"url": "https://x"}]}}), "mcpServers")
-            .told("extra_body", "extra_body"),
-        case(CHAT, json!({"search_parameters": {"mode": "on"}}), "search_parameters")
-            .told("search_parameters", "search_parameters"),
-        case(CHAT, json!({"tools": [{"type": "Function", "function": {"name": "search"}}]}), "Funct")
-            .told("Function", "tools[0]"),
-        case(CHAT, json!({"tools": [{"type": "search", "server_url": "https://x"}]}), "server_url")
-            .told("search", "tools[0]"),
-        case(
-            CHAT,
-            json!({"tools": [{"type": "function", "function": {"name": "search"}, "name": "evil"}]}),
-            "evil",
-        )
-        .told("evil", "tools[0]"),
-        case(CHAT, json!({"tools": [nested("search")], "tool_choice": chosen}), "evil")
-            .told("evil", "tool_choice"),
-        case(CHAT, json!({"function_call": {"name": "evil"}}), "evil")
-            .told("evil", "function_call"),
-        case(CHAT, json!({"tools": [nested("search")], "tool_choice": among}), "evil")
-            .told("mcp:evil", "tool_choice.allowed_tools.tools[1]"),
-        case(CHAT, json!({"messages": inside}), "evil")
-            .told("hidden", "messages[0].tools")
-            .for_good(),
-    ]
-}
-
-fn responses() -> Vec<Hostile> {
-    let space = |inner: Value| json!([{"type": "namespace", "name": "search", "tools": [inner]}]);
-    let mcp = |more: Value| {
-        let mut tool = json!({"type": "mcp", "server_label": "search"});
-        tool.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        json!([flat("search"), tool])
-    };
-    let hello = json!({"role": "user", "content": "Hello"});
-    let late = |kind: &str, tool: Value| json!([hello, {"type": kind, "tools": [tool]}]);
-    let listed = json!([hello, {"type": "mcp_list_tools", "server_label": "search", "tools":
-        [{"name": "evil", "input_schema": {}}]}]);
-    let approval = json!([hello, {"type": "mcp_approval_response", "approve": true,
-        "approval_request_id": "evil"}]);
-    let unknown = json!([hello, {"type": "new_item", "more": {"tools": [flat("evil")]}}]);
-    vec![
-        case(RESPONSES, json!({"tools": mcp(json!({"server_url": "https://x"}))}), "mcp")
-            .told("mcp:search", "tools[1]"),
-        case(RESPONSES, json!({"tools": mcp(json!({"connector_id": "connector_gmail"}))}), "gmail")
-            .told("connector:connector_gmail", "tools[1]"),
-        case(RESPONSES, json!({"tools": space(flat("evil"))}), "evil")
-            .told("evil", "tools[0].tools[0]"),
-        case(RESPONSES, json!({"tools": space(json!({"type": "shell"}))}), "shell")
-            .told("shell", "tools[0].tools[0]"),
-        case(RESPONSES, json!({"tools": [{"type": "web_search_preview_2025_03_11"}]}), "web_search")
-            .told("web_search_preview", "tools[0]"),
-        case(
-            RESPONSES,
-            json!({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
-            "code_interpreter",
-        )
-        .told("code_interpreter", "tools[0]"),
-        case(RESPONSES, json!({"tools": [{"type": "brand_new"}]}), "brand_new")
-            .told("brand_new", "tools[0]"),
-        case(RESPONSES, json!({"tools": [{"type": "MCP", "server_label": "search"}]}), "MCP")
-            .told("MCP", "tools[0]"),
-        case(
-            RESPONSES,
-            json!({"tools": [{"type": "function", "name": "search", "function": {"name": "evil"}}]}),
-            "evil",
-        )
-        .told("evil", "tools[0]"),
-        case(RESPONSES, json!({"input": late("additional_tools", flat("evil"))}), "evil")
-            .told("evil", "input[1].tools[0]"),
-        case(RESPONSES, json!({"input": late("tool_search_output", flat("evil"))}), "evil")
-            .told("evil", "input[1].tools[0]"),
-        case(RESPONSES, json!({"input": listed}), "evil").told("mcp:search", "input[1].tools[0]"),
-        case(RESPONSES, json!({"input": approval}), "evil").told("mcp", "input[1]").for_good(),
-        case(RESPONSES, json!({"input": unknown}), "evil").told("hidden", "input[1]").for_good(),
-        case(RESPONSES, json!({"tool_choice": {"type": "shell"}}), "shell")
-            .told("shell", "tool_choice"),
-    ]
-}
-
-fn messages() -> Vec<Hostile> {
-    let typed = |kind: &str, name: &str| json!({"tools": [{"type": kind, "name": name}]});
-    let toolset = json!({"tools": [{"type": "mcp_toolset", "mcp_server_name": "search"}]});
-    let called = json!([{"name": "search", "input_schema": {},
-        "allowed_callers": ["direct", "code_execution_20250825"]}]);
-    let deferred = json!([{"name": "search", "input_schema": {}},
-        {"name": "evil", "input_schema": {}, "defer_loading": true}]);
-    vec![
-        case(MESSAGES, json!({"tools": [{"name": "evil", "input_schema": {}}]}), "evil")
-            .told("evil", "tools[0]"),
-        case(MESSAGES, json!({"tools": deferred}), "evil").told("evil", "tools[1]"),
-        case(MESSAGES, typed("web_search_20991231", "search"), "web_search")
-            .told("web_search", "tools[0]"),
-        case(MESSAGES, typed("bash_20250124", "search"), "bash").told("bash", "tools[0]"),
-        case(MESSAGES, typed("code_execution_20250825", "search"), "code_execution")
-            .told("code_execution", "tools[0]"),
-        case(MESSAGES, typed("tool_search_tool_regex_20251119", "search"), "tool_search")
-            .told("tool_search_tool_regex", "tools[0]"),
-        case(MESSAGES, typed("brand_new_20991231", "search"), "brand_new")
-            .told("brand_new", "tools[0]"),
-        case(
-            MESSAGES,
-            json!({"mcp_servers": [{"type": "url", "name": "search", "url": "https://x"}]}),
-            "mcp_servers",
-        )
-        .told("mcp:search", "mcp_servers[0]"),
-        case(MESSAGES, toolset, "mcp_toolset").told("mcp:search", "tools[0]"),
-        case(MESSAGES, json!({"tools": called}), "code_execution")
-            .told("code_execution", "tools[0].allowed_callers[1]")
-            .for_good(),
-        case(MESSAGES, json!({"tool_choice": {"type": "tool", "name": "evil"}}), "evil")
-            .told("evil", "tool_choice"),
-        case(MESSAGES, json!({"mcpServers": [{"url": "https://x"}]}), "mcpServers")
-            .told("mcpServers", "mcpServers"),
-        case(
-            MESSAGES,
-            json!({"messages": [{"role": "user", "content": [{"type": "new", "tools": ["evil"]}]}]}),
-            "evil",
-        )
-        .told("hidden", "messages[0].content[0]")
-        .for_good(),
-    ]
-}
+mod hostile;
 
 const POLICY: &str = "
 guardrails: {tools: [search, calculator]}
@@ -248,7 +55,7 @@ fn assert_refused(hostile: &Hostile, answer: &Answer) {
 #[tokio::test]
 async fn no_tool_off_the_allowlist_gets_past_it_wherever_it_hides() {
     let house = House::new(POLICY, Script::default()).await;
-    let all: Vec<Hostile> = chats().into_iter().chain(responses()).chain(messages()).collect();
+    let all: Vec<Hostile> = everything().collect();
     assert!(all.len() >= 30);
     for hostile in &all {
         let body = hostile.body();
@@ -263,8 +70,7 @@ async fn no_tool_off_the_allowlist_gets_past_it_wherever_it_hides() {
 #[tokio::test]
 async fn what_can_be_taken_out_is_and_what_cannot_is_refused() {
     let house = House::new(POLICY, Script::default()).await;
-    let all = chats().into_iter().chain(responses()).chain(messages());
-    for hostile in all {
+    for hostile in everything() {
         let body = hostile.body();
         let answer = lenient(&house).post(hostile.path, &body).await;
         if !hostile.strips {
@@ -362,6 +168,85 @@ async fn an_entry_allows_what_it_says_and_nothing_of_the_same_name() {
         let status = if allowed { 200 } else { 403 };
         assert_eq!(answer.status.as_u16(), status, "[{tools}] and {body}: {}", answer.message());
     }
+}
+
+#[tokio::test]
+async fn no_address_leads_out_of_the_one_that_is_allowed() {
+    let yaml = "
+guardrails: {tools: ['mcp:https://crm.test/team/*']}
+tiers:
+  anonymous: {models: [gpt-4o*]}
+";
+    let house = House::new(yaml, Script::default()).await;
+    let caller = house.caller(None);
+    let at = |path: &str| {
+        let url = format!("https://crm.test/team/{path}");
+        let tool = json!({"type": "mcp", "server_label": "crm", "server_url": url});
+        case(RESPONSES, json!({"tools": [tool]}), "").body()
+    };
+    for path in [
+        "../admin",
+        "./..",
+        "x/..",
+        "..",
+        "..;/admin",
+        "%2e%2e/admin",
+        "%2E./admin",
+        "..%2fadmin",
+        "..%5Cadmin",
+        "%252e%252e/admin",
+        "\\..\\admin",
+        "\n/../../x",
+        "\t../x",
+        "x y",
+        "\u{a0}",
+        "\0",
+    ] {
+        let answer = caller.post(RESPONSES, &at(path)).await;
+        assert_eq!(answer.status.as_u16(), 403, "{path:?}");
+    }
+    for path in ["", "sse", "a..b/.hidden/...", "a%20b", "?path=../x%2Fy", "#/../"] {
+        let answer = caller.post(RESPONSES, &at(path)).await;
+        assert_eq!(answer.status.as_u16(), 200, "{path:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_did_is_as_good_as_the_server() {
+    let yaml = "
+guardrails: {tools: ['*', 'mcp:https://crm.test/*']}
+tiers:
+  anonymous: {models: [gpt-4o*]}
+";
+    let house = House::new(yaml, Script::default()).await;
+    let item = |kind: &str| {
+        json!({"type": kind, "id": "mcp_1", "server_label": "crm", "name": "q",
+            "arguments": "{}", "output": "ok"})
+    };
+    let server = |url: &str| json!([{"type": "mcp", "server_label": "crm", "server_url": url}]);
+    let searched = json!({"type": "tool_search_call", "arguments": {"tools": ["x"]}});
+    let (good, evil) = (server("https://crm.test/sse"), server("https://evil/"));
+    // An approval is for any of the servers, whatever label it carries.
+    let mut other = evil[0].clone();
+    other["server_label"] = "other".into();
+    let two = json!([good[0], other]);
+    for (item, tools, status) in [
+        (item("mcp_call"), &good, 200),
+        (item("mcp_approval_request"), &good, 200),
+        (item("mcp_call"), &evil, 403),
+        (item("mcp_call"), &json!([]), 403),
+        (item("mcp_approval_response"), &good, 200),
+        (item("mcp_approval_response"), &two, 403),
+        (searched, &good, 200),
+    ] {
+        let input = json!([{"role": "user", "content": "Hello"}, item]);
+        let body = case(RESPONSES, json!({"input": input, "tools": tools}), "").body();
+        let answer = house.caller(None).post(RESPONSES, &body).await;
+        assert_eq!(answer.status.as_u16(), status, "{body}: {answer:?}");
+    }
+    let mut labelled = chat("gpt-4o-mini", "Hello");
+    labelled["metadata"] = json!({"search": "x", "tools": "y"});
+    assert_eq!(house.caller(None).post(CHAT, &labelled).await.status.as_u16(), 200);
 }
 
 #[tokio::test]
@@ -521,9 +406,9 @@ tiers:
 async fn a_document_that_nobody_can_see_is_as_long_as_the_model_reads() {
     let yaml = "
 tiers:
-  short: {models: ['*'], guardrails: {max_input_tokens: 60}}
-  daily: {models: ['*'], limits: [20k tokens per day per key]}
-  ample: {models: ['*'], limits: [1M input tokens per day per key]}
+  short: {models: [gpt-4o*, claude*], guardrails: {max_input_tokens: 60}}
+  daily: {models: [gpt-4o*, claude*], limits: [20k tokens per day per key]}
+  ample: {models: [gpt-4o*, claude*], limits: [1M input tokens per day per key]}
 keys:
   - {name: short, secret: short-secret-000000, tier: short}
   - {name: daily, secret: daily-secret-000000, tier: daily}
