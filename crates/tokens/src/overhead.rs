@@ -34,8 +34,12 @@ pub fn bound_prompt(body: &[u8], prompt: &Prompt, model: &str) -> Counts {
     Counts { input: weigh(Scale::Bytes, model, body, prompt), how: How::Bound }
 }
 
-/// The bytes of text in `prompt`: what a [`Ratio`] estimates from and should learn from.
+/// The bytes of text in `prompt`: what a [`Ratio`] estimates from and should learn from. None where
+/// a document is elsewhere: its tokens would be taken for those of the text.
 pub fn text_bytes(body: &[u8], prompt: &Prompt) -> u64 {
+    if prompt.elsewhere {
+        return 0;
+    }
     let mut pan = Pan { scale: Scale::Ratio(Ratio::new()), body, tokens: 0, bytes: 0 };
     pan.lay(prompt);
     pan.bytes

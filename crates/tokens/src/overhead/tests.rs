@@ -125,8 +125,10 @@ fn documents_that_are_elsewhere_are_all_that_the_model_reads_at_once() {
         ("llava", 1_050_000),
     ] {
         prompt.elsewhere = false;
+        assert!(text_bytes(&draft.body, &prompt) > 0);
         assert!(count_prompt(model, &draft.body, &prompt, None).input < Tokens::new(20), "{model}");
         prompt.elsewhere = true;
+        assert_eq!(text_bytes(&draft.body, &prompt), 0, "it teaches nothing about text");
         let counted = count_prompt(model, &draft.body, &prompt, None).input;
         assert_eq!(counted, Tokens::new(window), "{model}");
         assert_eq!(bound_prompt(&draft.body, &prompt, model).input, counted, "{model}");
