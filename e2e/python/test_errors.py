@@ -106,7 +106,7 @@ def test_a_limit_of_everybody_is_named_without_its_numbers(gateway):
     with pytest.raises(openai.RateLimitError) as refused:
         ask(client)
     said = refused.value.body["tollgate"]
-    assert said["limit"] == "requests, everybody"
+    assert said["limit"] == "requests per minute, everybody"
     assert (said["amount"], said["used"], said["held"]) == (None, None, None)
 
 

@@ -165,8 +165,9 @@ impl BoundLimit {
             let whom = self.limit.subjects.iter().map(ToString::to_string).collect::<Vec<_>>();
             let whom = match self.owner() {
                 _ if !whom.is_empty() => format!("per {}", whom.join(" and ")),
-                Some(owner) => owner.replacen(':', " ", 1),
-                None => "everybody".to_owned(),
+                // Whoever is told of a tier's limit is in it.
+                Some(owner) if !owner.starts_with("tier:") => owner.replacen(':', " ", 1),
+                Some(_) | None => "everybody".to_owned(),
             };
             match &self.limit.measure {
                 Measure::Calendar { period, .. } => {
