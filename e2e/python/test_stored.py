@@ -17,8 +17,9 @@ def test_a_conversation_goes_on_from_an_earlier_response(gate):
         model=MODEL, input="and on", previous_response_id=second.id
     ) as stream:
         third = stream.get_final_response()
-    assert responses.retrieve(third.id).id == third.id
-    assert responses.input_items.list(first.id).data == []
+    include = ["reasoning.encrypted_content"]
+    assert responses.retrieve(third.id, include=include).id == third.id
+    assert responses.input_items.list(first.id, include=include).data == []
 
 
 def test_another_key_reaches_nothing_of_it(gate):

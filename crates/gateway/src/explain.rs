@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tollgate_limits::{Denied, Short, Standing, Wait};
 use tollgate_policy::{Caller, Candidate, OnRunaway, Plan, Refusal};
-use tollgate_units::{Span, Tokens};
+use tollgate_units::{Amount, Span, Tokens};
 use tollgate_wire::Endpoint;
 
 use crate::admit::{First, NoRoom, first};
@@ -209,6 +209,8 @@ impl Look<'_> {
     fn enforced(&self, standings: &[Standing], denied: Option<&Denied>) -> Vec<Verdict> {
         let charges = self.candidate.charges().iter();
         let rows = self.candidate.limits().iter().zip(charges).zip(standings).enumerate();
+        // What has no end tells sessions apart, and limits nobody.
+        let rows = rows.filter(|(_, ((limit, _), _))| limit.limit().most() != Amount::MAX);
         let rows = rows.map(|(at, ((limit, charge), standing))| {
             let short = denied.and_then(|no| no.short.iter().find(|short| short.charge == at));
             self.verdict(limit, charge.demand.at(self.stretch), *standing, short)
@@ -232,7 +234,7 @@ impl Look<'_> {
     fn verdict(
         &self,
         limit: &tollgate_policy::BoundLimit,
-        asked: tollgate_units::Amount,
+        asked: Amount,
         standing: Standing,
         short: Option<&Short>,
     ) -> Verdict {

@@ -217,11 +217,27 @@ const KEY_NAMES: &[&str] = &[
 ];
 
 fn has_key(query: &str) -> bool {
-    query.split('&').any(|pair| {
-        let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
-        // A name that is written in a roundabout way has something to hide.
-        name.contains('%') || KEY_NAMES.contains(&&*name)
-    })
+    let names = query.split('&').map(|pair| decoded(pair.split('=').next().unwrap_or_default()));
+    names.into_iter().any(|name| KEY_NAMES.contains(&&*name.to_ascii_lowercase()))
+}
+
+/// A name of a query as it is meant (RFC 3986, 2.1): `include%5B%5D` is `include[]`.
+fn decoded(name: &str) -> String {
+    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (mut bytes, mut rest) = (Vec::with_capacity(name.len()), name.as_bytes());
+    while let [first, tail @ ..] = rest {
+        let escaped = match tail {
+            [high, low, after @ ..] if *first == b'%' => hex(*high).zip(hex(*low)).zip(Some(after)),
+            _ => None,
+        };
+        let (byte, after) = match escaped {
+            Some(((high, low), after)) => (high << 4 | low, after),
+            None => (*first, tail),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Why a request must not be answered although its sender may be known: a page of another origin

@@ -141,6 +141,10 @@ fn keys() -> Vec<Row> {
         (vec![bearer(WEB)], "?key=web-secret-00000000", never),
         (vec![], "?api_key=web-secret-00000000", never),
         (vec![], "?KEY=x", never),
+        (vec![bearer(WEB)], "?%6Bey=x", never),
+        (vec![bearer(WEB)], "?x%2dAPI-key=x", never),
+        // A client writes its brackets so, and has nothing to hide.
+        (vec![bearer(WEB)], "?include%5B%5D=key", web),
     ]
 }
 

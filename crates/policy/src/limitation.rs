@@ -10,7 +10,7 @@ use tollgate_wire::{Limited, Notice, NoticeKind};
 use crate::bound::BoundLimit;
 use crate::charge::Request;
 use crate::plan::{Candidate, Plan};
-use crate::refusal::Refusal;
+use crate::refusal::{ELSEWHERE, Refusal};
 use crate::spans::{in_words, window_in_words};
 use crate::{Measure, SubjectKind, Unit};
 
@@ -76,7 +76,8 @@ impl Plan {
         let names = denied.short.iter().filter_map(|short| candidate.limits().get(short.charge));
         let refused_by = names.map(|limit| limit.name_for_caller()).collect();
         let subject = self.subject_of(limit, candidate);
-        let telling = Telling { limit, standing, short, subject: subject.as_deref(), now };
+        let (subject, elsewhere) = (subject.as_deref(), self.ask.prompt.elsewhere);
+        let telling = Telling { limit, standing, short, subject, elsewhere, now };
         Refusal::Limited(Box::new(Limitation {
             kind: telling.kind(),
             message: telling.message(),
@@ -153,6 +154,8 @@ struct Telling<'a> {
     standing: Standing,
     short: &'a Short,
     subject: Option<&'a str>,
+    /// Whether a document is part of the prompt that the body only says the way to.
+    elsewhere: bool,
     now: Timestamp,
 }
 
@@ -183,6 +186,9 @@ impl Telling<'_> {
         let is_too_large = self.short.asked > limit.limit.most();
         let advice = match self.wait() {
             Some(wait) => format!("Try again in {}.", in_words(wait)),
+            None if is_too_large && self.elsewhere && self.is_of_size() => {
+                format!("Waiting does not help. {ELSEWHERE}")
+            }
             None if is_too_large && self.is_of_size() => {
                 "Waiting does not help: send a shorter prompt, or ask for fewer output tokens."
                     .to_owned()

@@ -80,7 +80,8 @@ impl Options {
             && self.ask.endpoint != Endpoint::CountTokens
         {
             let field = self.ask.endpoint.input();
-            return Err(Refusal::InputTooLong { counted: counts.input, most, field });
+            let elsewhere = self.ask.prompt.elsewhere;
+            return Err(Refusal::InputTooLong { counted: counts.input, most, field, elsewhere });
         }
         // Nothing may be reached that nobody has looked up.
         if let Some(unlooked) = self.unlooked() {

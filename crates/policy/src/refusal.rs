@@ -22,6 +22,8 @@ pub enum Refusal {
         counted: Tokens,
         /// What is allowed.
         most: Tokens,
+        /// Whether a document is part of it that the body only says the way to.
+        elsewhere: bool,
     },
     /// Limits have no room.
     Limited(Box<Limitation>),
@@ -116,15 +118,14 @@ impl Refusal {
                     .to_owned(),
                 None,
             ),
-            Self::InputTooLong { counted, most, field } => plain(
-                NoticeKind::ContextLength,
-                format!(
-                    "The prompt has {} tokens; at most {} are allowed here. Shorten it.",
-                    grouped(counted.get()),
-                    grouped(most.get())
-                ),
-                Some(field),
-            ),
+            Self::InputTooLong { counted, most, field, elsewhere } => {
+                let advice = if elsewhere { ELSEWHERE } else { "Shorten it." };
+                let (counted, most) = (grouped(counted.get()), grouped(most.get()));
+                let message = format!(
+                    "The prompt has {counted} tokens; at most {most} are allowed here. {advice}"
+                );
+                plain(NoticeKind::ContextLength, message, Some(field))
+            }
             Self::Limited(limitation) => limitation.notice(request_id, jitter),
             Self::Malformed(malformed) => {
                 let param = malformed.param.as_deref();
@@ -165,6 +166,10 @@ impl Refusal {
     }
 }
 
+/// What is told of a prompt with a document of unknown length.
+pub(crate) const ELSEWHERE: &str = "A document that it only says the way to, by an address or a \
+     file's id, counts as all that the model reads at once: send its content instead.";
+
 fn not_priced(what: Option<&str>, model: &str, limit: &str) -> String {
     match what {
         None => format!(
@@ -185,7 +190,9 @@ fn field_off(name: &str, allowed: &[String]) -> String {
 
 fn tool_off(name: &str, path: &str, allowed: &[String]) -> String {
     let name = brief(name);
-    format!("The tool \"{name}\" at {path} is not allowed here. {}", choice(allowed))
+    let own = |entry: &String| if entry == "*" { OWN.to_owned() } else { entry.clone() };
+    let allowed: Vec<_> = allowed.iter().map(own).collect();
+    format!("The tool \"{name}\" at {path} is not allowed here. {}", choice(&allowed))
 }
 
 /// As the provider says it of what it does not have.
@@ -223,4 +230,6 @@ fn brief(name: &str) -> String {
     name.chars().take(WORD_SHOWN_MAX).collect()
 }
 
+/// What the pattern for any name allows.
+const OWN: &str = "functions of your own";
 const WORD_SHOWN_MAX: usize = 64;

@@ -177,7 +177,7 @@ fn stand(arguments: &Arguments) -> Result<(), Complaint> {
     if holders.is_empty() {
         let forms = "key:NAME, user:NAME, team:NAME, project:NAME, org:NAME, ip:ADDRESS, \
                      tier:NAME, model:NAME or everybody";
-        return Err(format!("nobody is called that: ask for {forms}"));
+        return Err(format!("no limit counts that: ask for {forms}"));
     }
     for holder in &holders {
         terminal::say(&format!("{}\n", terminal::text(holder, "key")));

@@ -41,6 +41,9 @@ pub(crate) const GOVERNED: &[&str] = &[
 /// Fields that never reach the model as input.
 const UNCOUNTED: &[&str] = &["cache_control", "context_management", "metadata", "stop_sequences"];
 
+/// Fields that say how the answer is to be written, by a schema with whatever names in it.
+const OUTPUT: &[&str] = &["output_config", "output_format"];
+
 /// One field of the top level.
 pub(crate) fn top(
     draft: &mut Draft,
@@ -77,9 +80,11 @@ pub(crate) fn is_cached_for_an_hour(root: Value<'_>) -> bool {
 /// A field that decides nothing. One that nobody knows may still name what the account stores.
 fn other(draft: &mut Draft, key: &str, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     if !UNCOUNTED.contains(&key) {
-        stored::at(draft, key, value, path)?;
-        if !GOVERNED.contains(&key) && hidden::in_field(key, value) {
-            tools::field(draft, key, value, path)?;
+        if !OUTPUT.contains(&key) {
+            stored::at(draft, key, value, path)?;
+            if !GOVERNED.contains(&key) && hidden::in_field(key, value) {
+                tools::field(draft, key, value, path)?;
+            }
         }
         draft.unknown(value);
     }

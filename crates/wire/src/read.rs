@@ -17,6 +17,22 @@ pub(crate) use self::draft::Draft;
 use crate::walk::{Path, Value};
 use crate::{Ask, Endpoint, Malformed, Place, Protocol, anthropic, openai, strict};
 
+/// Under these names stands what is free: schemas, what a tool is called with, the variables and
+/// headers that somebody chose. Whatever a name in it is like, it refers to nothing and offers
+/// nothing.
+const FREE: &[&str] = &[
+    "$defs",
+    "arguments",
+    "definitions",
+    "env",
+    "headers",
+    "input_schema",
+    "json_schema",
+    "parameters",
+    "properties",
+    "schema",
+];
+
 /// What else an edit needs to know of a body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seams {

@@ -119,13 +119,14 @@ impl<'b> Value<'b> {
         names: &[&str],
         matches: impl Fn(&str, Self) -> bool,
     ) -> Option<Member<'b>> {
-        self.find_named(from, |name| names.contains(&name), matches)
+        self.find_named(from, &[], |name| names.contains(&name), matches)
     }
 
-    /// The same for names that `is_name` knows.
+    /// The same for names that `is_name` knows, and not in what stands under one that is `free`.
     pub(crate) fn find_named(
         self,
         from: usize,
+        free: &[&str],
         is_name: impl Fn(&str) -> bool,
         matches: impl Fn(&str, Self) -> bool,
     ) -> Option<Member<'b>> {
@@ -147,6 +148,8 @@ impl<'b> Value<'b> {
                 if matches(&name, value) {
                     return Some(Member { key, value });
                 }
+            } else if free.contains(&&*name) {
+                at = Self::at(self.body, after_space(self.body, colon.saturating_add(1))).place.end;
             }
         }
         None

@@ -137,6 +137,23 @@ fn a_document_that_is_elsewhere_is_known_to_be_of_any_length() {
     assert_eq!(asked(&said(&signed)).prompt.attached, 1000);
 }
 
+/// The names in a schema are those of the answer's fields, and none of the protocol's.
+#[test]
+fn the_schema_of_an_answer_offers_and_refers_to_nothing() {
+    let schema = r#"{"type":"object","$defs":{"Environment":{"type":"object","minProperties":1}},
+        "properties":{"skills":{"type":"array","items":{"type":"string"}},"tools":{"type":"array"},
+        "skill_id":{"type":"integer","exclusiveMinimum":0},"file_ids":{"prefixItems":[]}}}"#;
+    let config = format!(r#"{{"format":{{"type":"json_schema","schema":{schema}}}}}"#);
+    for more in [
+        format!(r#""output_config":{config}"#),
+        format!(r#""output_format":{{"type":"json_schema","schema":{schema}}}"#),
+        format!(r#""guided":{{"json_schema":{schema}}}"#),
+    ] {
+        let ask = asked(&body(&more));
+        assert!(ask.tools.is_empty() && ask.refers.is_empty(), "{more}: {ask:?}");
+    }
+}
+
 #[test]
 fn blocks_that_nobody_knows_count_as_they_are_written() {
     for block in [

@@ -243,13 +243,23 @@ fn unknown_item(
     for member in value.members() {
         let (key, value) = (member.key.text(), member.value);
         match key.as_ref() {
-            "output" => content(draft, value, &path.key("output"))?,
+            "output" if is_parts(value) => content(draft, value, &path.key("output"))?,
             "result" if kind == PICTURE => {}
             "encrypted_content" => draft.sealed(value),
             _ => draft.unknown(value),
         }
     }
     Ok(())
+}
+
+/// Whether an output is text or parts, and not something of its item's own shape.
+fn is_parts(value: Value<'_>) -> bool {
+    let is_part = |item: Value<'_>| item.member("type").is_some();
+    match value.kind() {
+        Kind::Array => value.items().all(is_part),
+        Kind::Object => is_part(value),
+        Kind::Bool(_) | Kind::Null | Kind::Number | Kind::String => true,
+    }
 }
 
 fn offered(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {

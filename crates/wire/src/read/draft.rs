@@ -344,7 +344,10 @@ impl Draft {
     /// The same anywhere in what nobody knows.
     pub(crate) fn addresses(&mut self, value: Value<'_>) {
         let from = value.place().start;
-        if value.find_named(from, |_| true, |_, inner| is_address(inner)).is_some() {
+        if value
+            .find_named(from, &[], |name| name != "filename", |_, inner| is_address(inner))
+            .is_some()
+        {
             self.prompt.add_elsewhere();
         }
     }

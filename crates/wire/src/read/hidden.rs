@@ -4,8 +4,8 @@
 //! server that speaks OpenAI's protocol, or a list of tools inside a message. Whatever is not known
 //! and has a name that speaks of tools is one, by that name.
 
-use super::Draft;
 use super::field::folded;
+use super::{Draft, FREE};
 use crate::kinds::HIDDEN;
 use crate::walk::{Kind, Member, Path, Trail, Value};
 use crate::{Malformed, Tool, ToolList};
@@ -57,7 +57,7 @@ fn carries(key: &str, value: Value<'_>) -> bool {
 }
 
 fn find(value: Value<'_>) -> Option<Member<'_>> {
-    value.find_named(value.place().start, speaks_of_tools, carries)
+    value.find_named(value.place().start, FREE, speaks_of_tools, carries)
 }
 
 /// Whether a field of this name, however it is spelt, carries tools in one API or another.

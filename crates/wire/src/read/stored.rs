@@ -5,8 +5,8 @@
 //! allowed or priced, and foreign names of the output cap, which a compatible server may prefer to
 //! the one that was lowered.
 
-use super::Draft;
 use super::field::{members, misspelt};
+use super::{Draft, FREE};
 use crate::stored::{ID_BYTES_MAX, Reference, Stored, StoredKind};
 use crate::walk::{Kind, Path, Trail, Value};
 use crate::{Endpoint, Malformed};
@@ -68,7 +68,7 @@ pub(crate) fn at(
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
     match kind_of(key) {
-        Some(kind) if names_something(value) => named(draft, kind, value, path),
+        Some(kind) if !value.is_null() => named(draft, kind, value, path),
         _ => within(draft, value, path),
     }
 }
@@ -82,7 +82,8 @@ pub(crate) fn within(
     let mut from = value.place().start;
     let mut trail = Trail::new(value);
     let is_id = |key: &str| IDS.contains(&key) || misspelt(key, IDS).is_some();
-    while let Some(member) = value.find_named(from, is_id, |_, inner| names_something(inner)) {
+    let says_which = |_: &str, inner: Value<'_>| !inner.is_null();
+    while let Some(member) = value.find_named(from, FREE, is_id, says_which) {
         let key = member.key.text();
         trail.to(&member, path, |path| match (kind_of(&key), misspelt(&key, IDS)) {
             (Some(kind), _) => named(draft, kind, member.value, path),
@@ -179,46 +180,8 @@ fn one(
     }
 }
 
-/// Whether a member may be an id. An object of which every key is a word of JSON Schema describes a
-/// field of that name, and names nothing.
-fn names_something(value: Value<'_>) -> bool {
-    match value.kind() {
-        Kind::Null => false,
-        Kind::Object => !value.members().all(|member| SCHEMA.contains(&&*member.key.text())),
-        Kind::Array | Kind::Bool(_) | Kind::Number | Kind::String => true,
-    }
-}
-
 /// The end of a type that only says which thing it is.
 pub(crate) const REFERENCE: &str = "_reference";
-
-/// The words in which schemas describe a field.
-const SCHEMA: &[&str] = &[
-    "$ref",
-    "additionalProperties",
-    "allOf",
-    "anyOf",
-    "const",
-    "default",
-    "deprecated",
-    "description",
-    "enum",
-    "examples",
-    "format",
-    "items",
-    "maxItems",
-    "maxLength",
-    "minItems",
-    "minLength",
-    "nullable",
-    "oneOf",
-    "pattern",
-    "properties",
-    "required",
-    "title",
-    "type",
-    "uniqueItems",
-];
 
 fn kind_of(key: &str) -> Option<StoredKind> {
     Some(match key {

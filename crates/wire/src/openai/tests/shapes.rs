@@ -118,6 +118,31 @@ fn a_document_that_is_elsewhere_is_known_to_be_of_any_length() {
     }
 }
 
+/// Variables, headers and arguments are called what somebody chose to call them.
+#[test]
+fn what_is_free_offers_and_refers_to_nothing() {
+    let items = [
+        r#"{"type":"local_shell_call","id":"i","call_id":"c","action":{"type":"exec",
+            "command":["ls"],"env":{"ENVIRONMENT":"prod","CONTAINER":"x","PLUGINS":"y"}}}"#,
+        r#"{"type":"tool_search_call","call_id":"c","arguments":{"container":"docker"}}"#,
+        r#"{"type":"shell_call_output","call_id":"c","max_output_length":100,
+            "output":[{"stdout":"a","stderr":"","outcome":{"type":"exit","exit_code":0}}]}"#,
+    ];
+    for one in items {
+        let ask = asked(RESPONSES, &item(one));
+        assert!(ask.tools.is_empty() && ask.refers.is_empty(), "{one}: {ask:?}");
+    }
+    let tools = r#""tools":[
+        {"type":"mcp","server_label":"a","server_url":"https://a",
+         "headers":{"Environment":"prod","container":"prod"}},
+        {"type":"tool_search","parameters":{"properties":{"file_id":{"minimum":1}}}}]"#;
+    let ask = asked(RESPONSES, &body(RESPONSES, tools));
+    assert_eq!((ask.tools.len(), ask.refers.len()), (2, 0), "{ask:?}");
+    let path = r#"{"role":"user","content":[{"type":"input_file","filename":"C:\\a.pdf",
+        "file_data":"data:application/pdf;base64,QUJD"}]}"#;
+    assert!(!asked(RESPONSES, &item(path)).prompt.elsewhere, "a name is no address");
+}
+
 #[test]
 fn what_the_provider_made_or_encrypted_counts_by_its_size() {
     // A PNG header of 800 × 600, and what could be the rest of it.
