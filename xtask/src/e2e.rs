@@ -37,9 +37,9 @@ struct Binaries {
 }
 
 fn build(root: &Path) -> Result<Binaries, Failure> {
-    run(cargo(root).args(["build", "--locked", "--package", "tollgate", "--bin", "tollgate"]))?;
-    let provider = ["--package", "tollgate-sim", "--example", "provider"];
-    run(cargo(root).args(["build", "--locked"]).args(provider))?;
+    // All of them: of a part, Cargo builds the dependencies anew, with fewer features.
+    let all = ["--workspace", "--bins", "--examples"];
+    run(cargo(root).args(["build", "--locked"]).args(all))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
     let built = root.join(target).join("debug");
     Ok(Binaries { gateway: built.join("tollgate"), provider: built.join("examples/provider") })
