@@ -47,7 +47,7 @@ pub(crate) fn apply(
         return Err(Objection::field("tier", "expected a tier: a key is always in one"));
     }
     if let Some(tier) = fields.text("tier")? {
-        if policy.tier_names().all(|name| name != tier) {
+        if !policy.has_tier(tier) {
             return Err(Objection::unknown("tier", "tier", tier, policy.tier_names()));
         }
         tier.clone_into(&mut key.tier);

@@ -232,7 +232,7 @@ fn shown(gate: &Gateway, key: &IssuedKey) -> Value {
     json!({
         "name": key.name,
         "hint": key.hint,
-        "state": gate.state_of(key, now),
+        "state": gate.state_of(key, now).label(),
         "tier": key.tier,
         "team": key.team,
         "user": key.user,

@@ -139,12 +139,17 @@ impl Admitted {
         &self.plan.candidates()[self.at]
     }
 
-    /// How it was admitted, in one word: a metric's label, and what the log says.
+    /// How it was admitted, in one word: what the log says.
     pub(crate) fn decision(&self) -> &'static str {
+        self.lessened().unwrap_or("admitted")
+    }
+
+    /// What it gets less than it asked for, because a limit was used up: a metric's label.
+    pub(crate) fn lessened(&self) -> Option<&'static str> {
         match () {
-            () if self.plan.downgraded_from().is_some() => "downgraded",
-            () if self.candidate().without_tools() => "without_tools",
-            () => "admitted",
+            () if self.plan.downgraded_from().is_some() => Some("downgraded"),
+            () if self.candidate().without_tools() => Some("without_tools"),
+            () => None,
         }
     }
 

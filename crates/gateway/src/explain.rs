@@ -14,6 +14,7 @@ use tollgate_wire::Endpoint;
 use crate::admit::{First, NoRoom, first};
 use crate::downgrade::{Downgrades, Unserved};
 use crate::gate::Gateway;
+use crate::issued::KeyState;
 use crate::models::shown;
 use crate::runaway::suspected;
 use crate::scales::Busy;
@@ -94,12 +95,13 @@ impl Gateway {
     /// What is told of an issued key that nobody is let in with.
     fn refused_key(&self, asker: &Asker) -> Option<Explanation> {
         let name = asker.key.as_deref().filter(|_| asker.issuer.is_none())?;
-        let key = self.issued().key(name)?;
+        // Of two of a name the configuration's is asked about.
+        let key = self.issued().key(name).filter(|_| !self.live().policy.lists(name))?;
         let why = match self.state_of(&key, self.clock().now()) {
-            "expired" => "this one has expired",
-            "revoked" => "this one is revoked",
-            "tier_missing" => "this one's tier is not in the configuration",
-            _ => return None,
+            KeyState::Expired => "this one has expired",
+            KeyState::Revoked => "this one is revoked",
+            KeyState::TierMissing => "this one's tier is not in the configuration",
+            KeyState::Active | KeyState::NameInConfiguration => return None,
         };
         let told = Refusal::Credential.notice(String::new(), Span::ZERO).message;
         let refusal = Some(format!("{told} ({why})"));

@@ -351,9 +351,8 @@ impl Flight {
         let tier = plan.caller().tier_name();
         let route = metrics.route(model, deployment.provider(), tier);
         route.ended(outcome);
-        let decision = admitted.decision();
-        if decision != "admitted" {
-            metrics.lessened(tier, decision);
+        if let Some(action) = admitted.lessened() {
+            metrics.lessened(tier, action);
         }
         metrics.overhead(self.overhead());
         let times = &self.times;

@@ -163,20 +163,48 @@ impl Issued {
     }
 }
 
+/// How an issued key stands: all but the active ones are refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyState {
+    /// It is let in.
+    Active,
+    /// Its time is over.
+    Expired,
+    /// The configuration has a key of its name, which is the one that counts.
+    NameInConfiguration,
+    /// It was revoked.
+    Revoked,
+    /// The configuration has no such tier.
+    TierMissing,
+}
+
+impl KeyState {
+    /// The state in one word, as the admin API says it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::NameInConfiguration => "name_in_configuration",
+            Self::Revoked => "revoked",
+            Self::TierMissing => "tier_missing",
+        }
+    }
+}
+
 impl Gateway {
-    /// How an issued key stands: `active`, or why it is refused.
-    pub fn state_of(&self, key: &IssuedKey, now: Timestamp) -> &'static str {
+    /// How an issued key stands.
+    pub fn state_of(&self, key: &IssuedKey, now: Timestamp) -> KeyState {
         let policy = &self.live().policy;
         if key.revoked_at.is_some() {
-            "revoked"
+            KeyState::Revoked
         } else if key.expires_at.is_some_and(|end| end <= now) {
-            "expired"
+            KeyState::Expired
         } else if policy.lists(&key.name) {
-            "name_in_configuration"
-        } else if policy.tier_names().all(|tier| tier != key.tier) {
-            "tier_missing"
+            KeyState::NameInConfiguration
+        } else if policy.has_tier(&key.tier) {
+            KeyState::Active
         } else {
-            "active"
+            KeyState::TierMissing
         }
     }
 
@@ -185,7 +213,8 @@ impl Gateway {
     pub fn stranded(&self, most: usize) -> Vec<String> {
         let now = self.clock().now();
         let is_stranded = |key: &IssuedKey| {
-            matches!(self.state_of(key, now), "name_in_configuration" | "tier_missing")
+            let state = self.state_of(key, now);
+            matches!(state, KeyState::NameInConfiguration | KeyState::TierMissing)
         };
         self.issued().page(None, most, is_stranded).into_iter().map(|key| key.name).collect()
     }

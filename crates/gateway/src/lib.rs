@@ -49,7 +49,7 @@ pub use answer::Outgoing;
 pub use explain::{Explanation, Verdict};
 pub use gate::{Bounds, Gateway, Live, Parts};
 pub use identify::foreign;
-pub use issued::{Desk, Issued, KEYS_MAX, RAISES_MAX};
+pub use issued::{Desk, Issued, KEYS_MAX, KeyState, RAISES_MAX};
 pub use issuers::Issuers;
 pub use models::{Row, shown};
 pub use relay::{BrokenOff, Relay};

@@ -84,7 +84,7 @@ impl Gateway {
         let found = self.meters_of(whose)?;
         let limits: Vec<_> = found.iter().filter_map(|found| seen(self, &found.watched)).collect();
         let key = whose.subject.unwrap_or_default().to_owned();
-        Ok(Some(Holder { key, limits }).into_iter().filter(|it| !it.limits.is_empty()).collect())
+        Ok(if limits.is_empty() { Vec::new() } else { vec![Holder { key, limits }] })
     }
 
     /// The limits that count the subject of `whose`, each with its meter. `everybody` is nobody in

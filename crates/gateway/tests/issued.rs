@@ -119,6 +119,19 @@ async fn an_expired_key_is_told_what_an_unknown_one_is_told() {
     assert_eq!(refusal, format!("{} (this one has expired)", expired.message()));
 }
 
+/// A key of the configuration is let in, whatever became of an issued one of its name.
+#[tokio::test]
+async fn of_two_keys_of_a_name_the_one_that_counts_is_explained() {
+    let house = house().await;
+    put(&house, &IssuedKey { revoked_at: Some(MORNING), ..key("listed", "secret-1", "free") });
+    assert_eq!(call(&house, "listed-secret-0001").await.status, StatusCode::OK);
+    let asker = Asker { key: Some("listed".to_owned()), ..Asker::default() };
+    let body = chat("gpt-4o-mini", "Hi").to_string().into();
+    let explained = house.gateway.explain(&asker, Endpoint::ChatCompletions, &body).await.unwrap();
+    assert!(explained.admitted, "{explained:?}");
+    assert_eq!(explained.tier, "pro");
+}
+
 #[tokio::test]
 async fn after_a_rotation_both_secrets_are_taken_until_the_grace_is_over() {
     let house = house().await;

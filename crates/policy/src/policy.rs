@@ -41,6 +41,7 @@ pub struct Policy {
     anonymous: Option<TierId>,
     groups: Groups,
     keys: Vec<Arc<KeyEntry>>,
+    keys_by_name: HashMap<String, Arc<KeyEntry>>,
     by_digest: HashMap<[u8; 32], Arc<KeyEntry>>,
     proxies: Proxies,
     /// The headers that limits of models count by, whoever the caller is.
@@ -133,6 +134,7 @@ impl Policy {
             },
             min_output: settings.min_output_tokens,
             keys: Vec::new(),
+            keys_by_name: HashMap::new(),
             by_digest: HashMap::new(),
             proxies: settings.proxies,
             providers,
@@ -144,6 +146,8 @@ impl Policy {
         let by_digest =
             policy.keys.iter().map(|key| (*key.settings.digest.as_bytes(), key.clone()));
         policy.by_digest = by_digest.collect();
+        let by_name = policy.keys.iter().map(|key| (key.settings.name.clone(), key.clone()));
+        policy.keys_by_name = by_name.collect();
         Arc::new(policy)
     }
 
@@ -203,8 +207,7 @@ impl Policy {
 
     /// The caller that the key called `name` makes.
     pub fn caller_of(self: &Arc<Self>, name: &str, ip: IpAddr) -> Option<Caller> {
-        let entry = self.keys.iter().find(|key| key.settings.name == name)?;
-        Some(self.caller(entry.clone(), ip))
+        Some(self.caller(self.keys_by_name.get(name)?.clone(), ip))
     }
 
     /// What follows from a key that the configuration does not list; nothing where its tier is not
@@ -288,7 +291,12 @@ impl Policy {
 
     /// Whether a key of that name is listed.
     pub fn lists(&self, name: &str) -> bool {
-        self.keys.iter().any(|key| key.settings.name == name)
+        self.keys_by_name.contains_key(name)
+    }
+
+    /// Whether there is a tier of that name.
+    pub fn has_tier(&self, name: &str) -> bool {
+        self.tiers_by_name.contains_key(name)
     }
 
     /// The names of the tiers, in the operator's order.

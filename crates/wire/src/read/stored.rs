@@ -53,11 +53,10 @@ pub(crate) fn refer(
     value: Value<'_>,
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
-    match value.kind() {
-        Kind::Null => Ok(()),
-        Kind::Array => value.items().try_for_each(|item| one(draft, kind, item, path)),
-        Kind::Bool(_) | Kind::Number | Kind::Object | Kind::String => one(draft, kind, value, path),
+    if value.kind() != Kind::Array {
+        return one(draft, kind, value, path);
     }
+    value.items().try_for_each(|item| one(draft, kind, item, path))
 }
 
 /// A field that is such an id, or has some anywhere in it.
