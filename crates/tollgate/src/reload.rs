@@ -46,6 +46,15 @@ struct Fixed {
     tls: Option<TlsFiles>,
 }
 
+/// What the watching has seen of the files.
+#[derive(Debug)]
+struct Looks {
+    /// The versions that were read last.
+    read: Versions,
+    /// What was there at the look before.
+    before: Versions,
+}
+
 /// How the last reading of the file ended.
 #[derive(Debug)]
 struct Last {
@@ -59,10 +68,18 @@ struct Last {
 
 /// Which version of a file one has seen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Stamp {
+pub(crate) struct Stamp {
     inode: u64,
     length: u64,
     modified: Option<SystemTime>,
+}
+
+/// Which versions of the configuration's file and of the watched one there are.
+pub(crate) type Versions = [Option<Stamp>; 2];
+
+/// The versions that are there now.
+pub(crate) fn versions(file: Option<&Path>, watched: Option<&Path>) -> Versions {
+    [file, watched].map(|file| file.and_then(Stamp::of))
 }
 
 impl Fixed {
@@ -168,8 +185,8 @@ impl Reload {
     }
 
     /// Which versions of the two files are there.
-    fn stamp(&self) -> [Option<Stamp>; 2] {
-        [&self.file, &self.watched].map(|file| file.as_deref().and_then(Stamp::of))
+    fn stamp(&self) -> Versions {
+        versions(self.file.as_deref(), self.watched.as_deref())
     }
 
     /// Takes out what nobody is served by any more.
@@ -178,10 +195,15 @@ impl Reload {
     }
 
     /// Reads the file again whenever it has changed and then stayed so for a moment, and when
-    /// asked by `hangup`; until the gateway is on its way down.
-    pub(crate) async fn watch(self: Arc<Self>, mut hangup: Signal, draining: Draining) {
-        let mut in_force = self.stamp();
-        let mut before = in_force;
+    /// asked by `hangup`; until the gateway is on its way down. `read` is what was there before the
+    /// files were first read.
+    pub(crate) async fn watch(
+        self: Arc<Self>,
+        read: Versions,
+        mut hangup: Signal,
+        draining: Draining,
+    ) {
+        let mut looks = Looks::since(read);
         loop {
             let asked = tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => false,
@@ -192,12 +214,7 @@ impl Reload {
             if !unused.is_empty() {
                 let _freed = tokio::task::spawn_blocking(move || drop(unused)).await;
             }
-            let stamp = self.stamp();
-            // A file that is gone at one look and there at the next was being replaced.
-            let changed = stamp != in_force && stamp == before;
-            before = stamp;
-            if asked || changed {
-                in_force = stamp;
+            if looks.changed(self.stamp(), asked) {
                 let reload = self.clone();
                 // What it came to was told by then.
                 let _told = tokio::task::spawn_blocking(move || reload.now()).await;
@@ -249,4 +266,56 @@ impl Stamp {
     }
 }
 
+impl Looks {
+    /// `read` is what was there before the files were read, so that one which is replaced while
+    /// that goes on is read again.
+    const fn since(read: Versions) -> Self {
+        Self { read, before: read }
+    }
+
+    /// Whether the files are to be read again, now that `there` is there. A file that is gone at
+    /// one look and there at the next was being replaced: it is read once it has stayed so.
+    fn changed(&mut self, there: Versions, asked: bool) -> bool {
+        let changed = there != self.read && there == self.before;
+        self.before = there;
+        if asked || changed {
+            self.read = there;
+        }
+        asked || changed
+    }
+}
+
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(inode: u64) -> Versions {
+        [Some(Stamp { inode, length: 1, modified: None }), None]
+    }
+
+    #[test]
+    fn a_file_is_read_again_once_it_has_changed_and_stayed_so() {
+        let mut looks = Looks::since(version(1));
+        for (there, asked, reads) in [
+            (version(1), false, false),
+            ([None; 2], false, false),
+            (version(2), false, false),
+            (version(2), false, true),
+            (version(2), false, false),
+            (version(2), true, true),
+        ] {
+            assert_eq!(looks.changed(there, asked), reads, "{there:?}");
+        }
+    }
+
+    /// A slow machine took a second from reading the file to the first look at it; what replaced it
+    /// in between was never read.
+    #[test]
+    fn a_file_that_is_replaced_while_it_is_read_is_read_again() {
+        let mut looks = Looks::since(version(1));
+        assert!(!looks.changed(version(2), false));
+        assert!(looks.changed(version(2), false));
+    }
+}

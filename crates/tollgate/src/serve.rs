@@ -13,6 +13,7 @@ use tollgate_store::JournalEvent;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
+use crate::reload::{Versions, versions};
 use crate::wiring::{Running, Watched, environment, start};
 use crate::{Complaint, terminal};
 
@@ -51,6 +52,9 @@ enum LogFormat {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
     let _written_at_the_end = log_to_stderr(arguments.log);
+    // Before they are read: a file that is replaced from now on is read again.
+    let usual = arguments.config.as_deref().unwrap_or(Path::new(USUAL_CONFIG));
+    let read = versions(Some(usual), arguments.shadow.as_deref());
     let config = configuration(arguments.config.as_deref())?;
     if let Source::BuiltIn { ignored } = &config.source {
         for name in ignored {
@@ -69,12 +73,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
         }
         None => None,
     };
-    runtime.block_on(serve(config, watched, Duration::from_secs(arguments.drain)))
+    runtime.block_on(serve(config, watched, read, Duration::from_secs(arguments.drain)))
 }
 
 async fn serve(
     config: Config,
     watched: Option<Watched>,
+    read: Versions,
     patience: Duration,
 ) -> Result<(), Complaint> {
     let scheme = if config.tls.is_some() { "https" } else { "http" };
@@ -83,7 +88,7 @@ async fn serve(
     // streams.
     let hangup = listen(SignalKind::hangup())?;
     let running = start(config, watched).await?;
-    running.watch(hangup);
+    running.watch(read, hangup);
     terminal::complain(&format!("listening on {scheme}://{}", running.listen));
     terminal::complain(&format!("admin on http://{}", running.admin));
     stop.asked().await;

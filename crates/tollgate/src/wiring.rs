@@ -26,7 +26,7 @@ use tollgate_store::{Clock, Memory, Owners, Registry};
 use tollgate_units::Span;
 
 use crate::Complaint;
-use crate::reload::{Reload, warn_of_stranded_keys};
+use crate::reload::{Reload, Versions, warn_of_stranded_keys};
 
 /// The environment, as the configuration reads it.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the process itself")]
@@ -116,9 +116,9 @@ pub(crate) async fn start(config: Config, watched: Option<Watched>) -> Result<Ru
 }
 
 impl Running {
-    /// Watches the configuration's file from now on, and obeys `hangup`.
-    pub(crate) fn watch(&self, hangup: Signal) {
-        self.tasks.spawn(self.reload.clone().watch(hangup, self.draining.clone()));
+    /// Watches the configuration's file, of which `read` was read, and obeys `hangup`.
+    pub(crate) fn watch(&self, read: Versions, hangup: Signal) {
+        self.tasks.spawn(self.reload.clone().watch(read, hangup, self.draining.clone()));
     }
 
     /// Stops taking requests, lets running ones finish for up to `patience`, and writes everything
