@@ -6,8 +6,8 @@
 
 use secrecy::SecretString;
 use tollgate_policy::{
-    ANONYMOUS, Guardrails, Limit, ModelSettings, OnDisconnect, ProviderSettings, Route, Settings,
-    TierSettings,
+    ANONYMOUS, Guardrails, Limit, ModelSettings, OnDisconnect, Prefer, Priority, ProviderSettings,
+    Route, RoutingSettings, Settings, TierSettings,
 };
 use tollgate_wire::Protocol;
 
@@ -111,6 +111,8 @@ pub fn built_in(env: &impl Fn(&str) -> Option<String>) -> Option<Config> {
         tls: None,
         max_body: MAX_BODY,
         timeouts: TIMEOUTS,
+        routing: RoutingSettings::default(),
+        cache: None,
         alerts: None,
         upstreams,
         issuers: Vec::new(),
@@ -127,6 +129,7 @@ fn nothing() -> Settings {
             models: Vec::new(),
             limits: LIMITS.iter().filter_map(|text| limit(text)).collect(),
             guardrails: Guardrails::default(),
+            priority: Priority::default(),
         }],
         min_output_tokens: MIN_OUTPUT_TOKENS,
         ..Settings::default()
@@ -142,10 +145,13 @@ fn serve(settings: &mut Settings, (name, protocol): (&str, Protocol), models: &[
         include_usage: true,
         output_cap_field: None,
         on_disconnect: OnDisconnect::Cancel,
+        limits: Vec::new(),
     });
     let names = models.iter().map(|&model| model.to_owned());
     settings.models.extend(names.clone().map(|model| ModelSettings {
-        serve: vec![Route { provider: name.to_owned(), model: model.clone() }],
+        serve: vec![Route { provider: name.to_owned(), model: model.clone(), weight: 1 }],
+        prefer: Prefer::default(),
+        fallback: Vec::new(),
         name: model,
         limits: Vec::new(),
         guardrails: Guardrails::default(),

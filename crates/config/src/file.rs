@@ -12,8 +12,8 @@ use crate::reader::{Field, Keys, Reader, Section};
 use crate::values::{duration, host_of, size};
 use crate::yaml::{self, Flaw, Node, Value};
 use crate::{
-    AlertConfig, Config, Data, FILE_BYTES_MAX, Mistakes, Source, Timeouts, TlsFiles, downgrades,
-    groups, identity, keys, models, providers, secret, tiers,
+    AlertConfig, AlertFormat, Config, Data, FILE_BYTES_MAX, Mistakes, Source, Timeouts, TlsFiles,
+    downgrades, groups, identity, keys, models, providers, routing, secret, tiers,
 };
 
 pub(crate) const FILE_KEYS: Keys = Keys {
@@ -42,12 +42,15 @@ pub(crate) const FILE_KEYS: Keys = Keys {
         "identity_headers",
         "jwt",
         "trusted_proxies",
+        "retry",
+        "breaker",
+        "cache",
     ],
-    later: &["breaker", "cache", "queue", "retry", "shared"],
+    later: &["queue", "shared"],
 };
 pub(crate) const TLS_KEYS: Keys = Keys { known: &["cert", "key"], later: &[] };
 pub(crate) const ALERT_KEYS: Keys =
-    Keys { known: &["webhook", "secret", "allow_private"], later: &[] };
+    Keys { known: &["webhook", "secret", "allow_private", "format"], later: &[] };
 pub(crate) const TIMEOUT_KEYS: Keys =
     Keys { known: &["header", "body", "first_byte", "idle"], later: &[] };
 
@@ -145,6 +148,8 @@ fn read(reader: &mut Reader<'_>, root: &Node, path: PathBuf) -> Option<Config> {
         tls: file.get("tls").and_then(|field| tls(reader, &field)),
         max_body: max_body(reader, &file),
         timeouts: timeouts(reader, &file),
+        routing: routing::read(reader, &file),
+        cache: routing::cache(reader, &file),
         alerts: file.get("alerts").and_then(|field| alerts(reader, &field)),
         upstreams,
         issuers,
@@ -216,7 +221,9 @@ fn alerts(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<AlertConfig> {
     let secret = secret.and_then(|field| reader.secret(&field, keys::SECRET_CHARS_MIN));
     let allow = section.get("allow_private");
     let allow_private = allow.and_then(|field| reader.boolean(&field)).unwrap_or(false);
-    Some(AlertConfig { webhook: url, secret, allow_private })
+    let formats = [("slack", AlertFormat::Slack), ("plain", AlertFormat::Plain)];
+    let format = section.get("format").and_then(|field| reader.choice(&field, &formats));
+    Some(AlertConfig { webhook: url, secret, allow_private, format: format.unwrap_or_default() })
 }
 
 fn max_body(reader: &mut Reader<'_>, file: &Section<'_>) -> u64 {

@@ -19,6 +19,7 @@ mod models;
 mod names;
 mod providers;
 mod reader;
+mod routing;
 mod schema;
 mod secret;
 mod tiers;
@@ -33,7 +34,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use tollgate_jwt::Issuer;
-use tollgate_policy::Settings;
+use tollgate_policy::{CacheSettings, RoutingSettings, Settings};
 use tollgate_units::Span;
 
 pub use built_in::built_in;
@@ -60,6 +61,10 @@ pub struct Config {
     pub max_body: u64,
     /// How long anything may take.
     pub timeouts: Timeouts,
+    /// How requests are tried again, and when a route is left alone.
+    pub routing: RoutingSettings,
+    /// Which answers are kept, to be given again.
+    pub cache: Option<CacheSettings>,
     /// Where alerts go besides the log.
     pub alerts: Option<AlertConfig>,
     /// The accounts, in the order of `settings.providers`.
@@ -81,6 +86,18 @@ pub struct AlertConfig {
     pub secret: Option<SecretString>,
     /// Whether it may be in the own network.
     pub allow_private: bool,
+    /// How they are written.
+    pub format: AlertFormat,
+}
+
+/// How alerts are written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AlertFormat {
+    /// JSON with the sentence where Slack and its like show it, and the details beside it.
+    #[default]
+    Slack,
+    /// The sentence alone, as plain text.
+    Plain,
 }
 
 /// Where meters are kept.

@@ -1,6 +1,6 @@
 //! The names callers use, where each is served, and what it costs.
 
-use tollgate_policy::{ModelSettings, Route};
+use tollgate_policy::{ModelSettings, Prefer, Route};
 use tollgate_tokens::Tariff;
 use tollgate_units::MicroUsdPerMillion;
 
@@ -8,9 +8,11 @@ use crate::names::Names;
 use crate::reader::{Entry, Field, Keys, Reader, Section};
 use crate::tiers;
 use crate::values::price;
+use crate::yaml::Value;
 
 pub(crate) const MODEL_KEYS: Keys =
-    Keys { known: &["serve", "limits", "guardrails"], later: &["fallback", "prefer", "priority"] };
+    Keys { known: &["serve", "fallback", "prefer", "limits", "guardrails"], later: &["priority"] };
+pub(crate) const ROUTE_KEYS: Keys = Keys { known: &["to", "weight"], later: &[] };
 pub(crate) const PRICE_KEYS: Keys = Keys {
     known: &["input", "output", "cached_input", "cache_write", "cache_write_hour"],
     later: &[],
@@ -54,10 +56,11 @@ fn model(reader: &mut Reader<'_>, entry: Entry<'_>, names: &Names<'_>) -> Option
     }
     let mut serve = Vec::new();
     for item in &items {
-        let Some(route) = route(reader, item, names) else {
+        let Some(route) = weighted(reader, item, names) else {
             continue;
         };
-        if serve.contains(&route) {
+        let is_there = |it: &Route| it.provider == route.provider && it.model == route.model;
+        if serve.iter().any(is_there) {
             reader.mark(item, "expected each provider/model once");
         } else {
             serve.push(route);
@@ -66,9 +69,65 @@ fn model(reader: &mut Reader<'_>, entry: Entry<'_>, names: &Names<'_>) -> Option
     Some(ModelSettings {
         name: entry.name.to_owned(),
         serve,
+        prefer: section.get("prefer").and_then(|field| prefer(reader, &field)).unwrap_or_default(),
+        fallback: fallback(reader, &section, entry.name, names),
         limits: tiers::limits(reader, &section, true),
         guardrails: tiers::guardrails(reader, &section),
     })
+}
+
+fn prefer(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Prefer> {
+    let words = [
+        ("headroom", Prefer::Headroom),
+        ("cheapest", Prefer::Cheapest),
+        ("fastest", Prefer::Fastest),
+        ("listed", Prefer::Listed),
+    ];
+    reader.choice(field, &words)
+}
+
+/// The models that stand in for the one called `name`, in order.
+fn fallback(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    name: &str,
+    names: &Names<'_>,
+) -> Vec<String> {
+    let Some(items) = section.get("fallback").and_then(|field| reader.list(&field, "models"))
+    else {
+        return Vec::new();
+    };
+    let mut models: Vec<String> = Vec::new();
+    for item in &items {
+        let Some(model) = reader.text(item, "a model's name") else {
+            continue;
+        };
+        if !names.models.contains(model) {
+            let what = reader.with_nearest("no such model", model, names.models.iter().copied());
+            reader.mark(item, what);
+        } else if model == name {
+            reader.mark(item, format!("{model} cannot stand in for itself"));
+        } else if models.iter().any(|it| it == model) {
+            reader.mark(item, "expected each model once");
+        } else {
+            models.push(model.to_owned());
+        }
+    }
+    models
+}
+
+/// A route as text, or with its share of the traffic.
+fn weighted(reader: &mut Reader<'_>, field: &Field<'_>, names: &Names<'_>) -> Option<Route> {
+    if !matches!(field.node.value, Value::Map(_)) {
+        return route(reader, field, names);
+    }
+    let section = reader.section(field, &field.context, &ROUTE_KEYS)?;
+    let to = reader.required(&section, "to", "\"to: openai/gpt-4o\"")?;
+    let weight = section.get("weight").and_then(|field| {
+        let read = |text: &str| text.parse().ok().filter(|weight| (1..=1000).contains(weight));
+        reader.value(&field, "a weight from 1 to 1000", read)
+    });
+    Some(Route { weight: weight.unwrap_or(1), ..route(reader, &to, names)? })
 }
 
 fn route(reader: &mut Reader<'_>, field: &Field<'_>, names: &Names<'_>) -> Option<Route> {
@@ -82,7 +141,7 @@ fn route(reader: &mut Reader<'_>, field: &Field<'_>, names: &Names<'_>) -> Optio
         reader.mark_in(field, start..start + provider.len(), what);
         return None;
     }
-    Some(Route { provider: provider.to_owned(), model: model.to_owned() })
+    Some(Route { provider: provider.to_owned(), model: model.to_owned(), weight: 1 })
 }
 
 /// Reads the section `prices`.

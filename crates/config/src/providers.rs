@@ -1,10 +1,11 @@
 //! The accounts: which kinds this version speaks, and what is known of well-known names and hosts.
 
 use secrecy::SecretString;
-use tollgate_policy::{OnDisconnect, ProviderSettings};
+use tollgate_policy::{Exceed, Limit, OnDisconnect, ProviderSettings, SubjectKind, Unit};
 use tollgate_wire::{CapField, Protocol};
 
 use crate::reader::{Entry, Field, Keys, Reader, Section};
+use crate::tiers;
 use crate::values::host_of;
 
 /// One account, as the gateway reaches it. What decisions need to know of it is in the settings.
@@ -51,8 +52,16 @@ const STOP_BILLING: [&str; 7] = [
 const KINDS_LATER: [&str; 3] = ["azure-openai", "cohere", "gemini"];
 
 pub(crate) const KEYS: Keys = Keys {
-    known: &["kind", "base_url", "api_key", "on_disconnect", "include_usage", "output_cap_field"],
-    later: &["limits"],
+    known: &[
+        "kind",
+        "base_url",
+        "api_key",
+        "on_disconnect",
+        "include_usage",
+        "output_cap_field",
+        "limits",
+    ],
+    later: &[],
 };
 
 /// Reads the section `providers`.
@@ -119,6 +128,7 @@ fn provider(
         include_usage: include_usage.flatten().unwrap_or(true),
         output_cap_field: cap_field.flatten(),
         on_disconnect: asked.unwrap_or(unasked),
+        limits: limits(reader, &section),
     };
     let name = entry.name.to_owned();
     Some((UpstreamConfig { name, protocol, base_url, api_key }, settings))
@@ -179,11 +189,40 @@ fn base_url(reader: &mut Reader<'_>, section: &Section<'_>, known: Option<&str>)
 }
 
 fn on_disconnect(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<OnDisconnect> {
-    if field.node.text() == Some("drain") {
-        reader.mark(field, "\"drain\" is not supported by this version yet");
-        return None;
+    reader.choice(field, &[("cancel", OnDisconnect::Cancel), ("drain", OnDisconnect::Drain)])
+}
+
+/// What the provider allows the account: it knows neither callers nor money.
+fn limits(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Limit> {
+    let limits = tiers::limits(reader, section, true);
+    let said = section.get("limits").filter(|_| !limits.is_empty());
+    let Some(items) = said.and_then(|field| reader.list(&field, "sentences")) else {
+        return limits;
+    };
+    // Where one is no sentence, which is a mistake already, nobody knows which is which.
+    let items = if items.len() == limits.len() { items } else { Vec::new() };
+    for (limit, item) in limits.iter().zip(&items) {
+        let counted = limit.subjects.iter().all(|kind| *kind == SubjectKind::Model);
+        let unit = matches!(
+            limit.unit,
+            Unit::Concurrency
+                | Unit::InputTokens
+                | Unit::OutputTokens
+                | Unit::Requests
+                | Unit::Streams
+                | Unit::Tokens
+        );
+        if !counted || !unit {
+            let what = "a provider counts requests, tokens and streams, of the account or \
+                        \"per model\"; a tier's limits count callers";
+            reader.mark(item, what);
+        } else if limit.exceed != Exceed::Reject {
+            let what = "another route is tried by itself where an account has no room; expected \
+                        no \"then\"";
+            reader.mark(item, what);
+        }
     }
-    reader.choice(field, &[("cancel", OnDisconnect::Cancel)])
+    limits
 }
 
 fn is_later(kind: &str) -> bool {

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::reader::Keys;
-use crate::{file, groups, identity, keys, models, providers, tiers};
+use crate::{file, groups, identity, keys, models, providers, routing, tiers};
 
 /// The schema, in JSON Schema 2020-12.
 pub fn schema() -> Value {
@@ -63,6 +63,10 @@ fn sections() -> Vec<Section> {
         section("timeouts", &file::TIMEOUT_KEYS, &[], timeout_fields()),
         section("provider", &providers::KEYS, &[], provider_fields()),
         section("model", &models::MODEL_KEYS, &["serve"], model_fields()),
+        section("route", &models::ROUTE_KEYS, &["to"], route_fields()),
+        section("retry", &routing::RETRY_KEYS, &[], retry_fields()),
+        section("breaker", &routing::BREAKER_KEYS, &[], breaker_fields()),
+        section("cache", &routing::CACHE_KEYS, &[], cache_fields()),
         section("price", &models::PRICE_KEYS, &["input", "output"], price_fields()),
         section("tier", &tiers::TIER_KEYS, &["models"], tier_fields()),
         section("guardrails", &tiers::GUARDRAIL_KEYS, &[], guardrail_fields()),
@@ -129,6 +133,9 @@ fn file_fields() -> Vec<Said> {
             "The networks whose word on addresses and identities is taken.",
             list_of(&text(&["10.0.0.0/8"])),
         ),
+        ("retry", "When a request that failed is tried again.", refers("retry")),
+        ("breaker", "When a route is left alone.", refers("breaker")),
+        ("cache", "Which answers are kept, to be given again; absent, none.", refers("cache")),
     ]
 }
 
@@ -144,6 +151,7 @@ fn alert_fields() -> Vec<Said> {
         ("webhook", "What is called: an https URL.", text(&["https://hooks.example.com/T0"])),
         ("secret", "What the calls are signed with.", secret("${ALERT_SECRET}")),
         ("allow_private", "Whether that may be a private address.", boolean()),
+        ("format", "JSON as Slack shows it, or plain text.", one_of(&["slack", "plain"])),
     ]
 }
 
@@ -165,20 +173,83 @@ fn provider_fields() -> Vec<Said> {
         ("api_key", "The account's key.", secret("${OPENAI_API_KEY}")),
         (
             "on_disconnect",
-            "What an abandoned stream costs: it is closed, and what flowed is paid.",
-            one_of(&["cancel"]),
+            "What becomes of an abandoned answer. `cancel`: it is closed, and what flowed is paid. \
+             `drain`: the rest is read, for at most 60 s, and paid.",
+            one_of(&["cancel", "drain"]),
         ),
         ("include_usage", "False where a server rejects `stream_options`.", boolean()),
         ("output_cap_field", "The field in which chat completions have their cap.", caps),
+        ("limits", "What the provider allows the account.", limits()),
     ]
 }
 
 fn model_fields() -> Vec<Said> {
-    let route = pattern("^[^/]+/.+$", "openai/gpt-4o");
+    let route = json!({"anyOf": [pattern("^[^/]+/.+$", "openai/gpt-4o"), refers("route")]});
+    let prefer = one_of(&["headroom", "cheapest", "fastest", "listed"]);
     vec![
-        ("serve", "Where it is served, in the order to try.", list_of(&route)),
+        ("serve", "Where it is served.", list_of(&route)),
+        (
+            "fallback",
+            "The models that stand in for it when none of its routes serves a request, in order.",
+            list_of(&text(&["gpt-4o-mini"])),
+        ),
+        (
+            "prefer",
+            "Which of the routes with room is tried first; headroom where not said.",
+            prefer,
+        ),
         ("limits", "The limits on requests that it serves.", limits()),
         ("guardrails", "Besides the caller's own.", refers("guardrails")),
+    ]
+}
+
+fn route_fields() -> Vec<Said> {
+    let weight = json!({"type": "integer", "minimum": 1, "maximum": 1000, "examples": [3]});
+    vec![
+        ("to", "An account and its model.", pattern("^[^/]+/.+$", "openai/gpt-4o")),
+        ("weight", "Its share of the traffic, against the other routes' shares.", weight),
+    ]
+}
+
+fn retry_fields() -> Vec<Said> {
+    let attempts = json!({"type": "integer", "minimum": 1, "maximum": 20, "examples": [5]});
+    vec![
+        ("attempts", "How often a request is sent at most, wherever to.", attempts),
+        (
+            "base",
+            "The most that is waited before the second; doubled each time.",
+            duration("100ms"),
+        ),
+        ("cap", "The most that is waited before any.", duration("30s")),
+        ("budget", "How many retries there may be, as a share of requests.", percent("10%")),
+    ]
+}
+
+fn breaker_fields() -> Vec<Said> {
+    let failures = json!({"type": "integer", "minimum": 1, "maximum": 1000, "examples": [5]});
+    vec![
+        ("failures", "A route is left alone after so many failures in a row,", failures),
+        ("error_rate", "or when so many of its requests fail,", percent("50%")),
+        ("cooldown", "for so long at first.", duration("5s")),
+        (
+            "safe_remaining",
+            "What is kept of an account's own limits for the critical.",
+            percent("5%"),
+        ),
+    ]
+}
+
+fn cache_fields() -> Vec<Said> {
+    vec![
+        (
+            "use",
+            "When a kept answer is given again: when no provider answers; or also, for embeddings \
+             and temperature 0, always.",
+            one_of(&["stale-if-error", "always", "never"]),
+        ),
+        ("scope", "Whose answers a caller is given.", one_of(&["team", "user", "key", "org"])),
+        ("ttl", "How long an answer is good.", duration("1h")),
+        ("size", "How much is kept.", text(&["256MB"])),
     ]
 }
 
@@ -200,6 +271,11 @@ fn tier_fields() -> Vec<Said> {
             list_of(&text(&["gpt-4o*"])),
         ),
         ("limits", "The limits on its callers.", limits()),
+        (
+            "priority",
+            "Whether its callers go first.",
+            one_of(&["critical", "high", "normal", "low"]),
+        ),
         ("guardrails", "Stricter than the general ones.", refers("guardrails")),
     ]
 }
@@ -343,6 +419,10 @@ fn secret(example: &str) -> Value {
 
 fn duration(example: &str) -> Value {
     pattern("^[0-9]+(ms|s|m|h)$", example)
+}
+
+fn percent(example: &str) -> Value {
+    pattern("^(100|[0-9]{1,2})%$", example)
 }
 
 /// YAML reads `4096` as a number and `32k` as text.

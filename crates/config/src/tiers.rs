@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tollgate_policy::{Guardrails, Limit, Measure, OnForbiddenTool, SubjectKind, TierSettings};
+use tollgate_policy::{
+    Guardrails, Limit, Measure, OnForbiddenTool, Priority, SubjectKind, TierSettings,
+};
 use tollgate_units::Tokens;
 
 use crate::downgrades;
@@ -12,8 +14,8 @@ use crate::reader::{Entry, Field, Keys, Reader, Section};
 use crate::values::tokens;
 
 pub(crate) const TIER_KEYS: Keys = Keys {
-    known: &["models", "limits", "guardrails"],
-    later: &["cache", "prefer", "priority", "weight"],
+    known: &["models", "limits", "guardrails", "priority"],
+    later: &["cache", "prefer", "weight"],
 };
 pub(crate) const GUARDRAIL_KEYS: Keys = Keys {
     known: &["max_input_tokens", "max_output_tokens", "tools", "on_forbidden_tool", "fields"],
@@ -54,7 +56,21 @@ fn tier(reader: &mut Reader<'_>, entry: Entry<'_>, names: &Names<'_>) -> Option<
         models: models.unwrap_or_default(),
         limits: limits(reader, &section, names.is_keyless(entry.name)),
         guardrails: guardrails(reader, &section),
+        priority: section
+            .get("priority")
+            .and_then(|field| priority(reader, &field))
+            .unwrap_or_default(),
     })
+}
+
+fn priority(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Priority> {
+    let words = [
+        ("critical", Priority::Critical),
+        ("high", Priority::High),
+        ("normal", Priority::Normal),
+        ("low", Priority::Low),
+    ];
+    reader.choice(field, &words)
 }
 
 /// A list of models and patterns, each of which must match something.

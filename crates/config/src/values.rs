@@ -18,6 +18,13 @@ pub(crate) fn duration(text: &str) -> Option<Span> {
     (1..=86_400_000).contains(&millis).then(|| Span::from_millis(millis))
 }
 
+/// `10%`: from nothing to all.
+pub(crate) fn percent(text: &str) -> Option<u32> {
+    let digits = text.strip_suffix('%')?;
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|percent| plain && *percent <= 100)
+}
+
 /// `32MB`, `1MiB`, `512KB`, `4096B`: from one kilobyte to one gibibyte.
 pub(crate) fn size(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text)?;

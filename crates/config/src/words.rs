@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_jwt::{Issuer, KeySource};
 use tollgate_policy::{
-    ANONYMOUS, Exceed, Guardrails, KeySettings, Limit, Measure, OnForbiddenTool, Proxies, Settings,
-    SubjectKind, TierSettings, Unit,
+    ANONYMOUS, Exceed, Guardrails, KeySettings, Limit, Measure, OnForbiddenTool, Priority, Proxies,
+    Settings, SubjectKind, TierSettings, Unit,
 };
 use tollgate_tokens::{PriceBook, Tariff};
 use tollgate_units::{Amount, NanoUsd, Tokens};
@@ -39,6 +39,9 @@ fn write(text: &mut String, config: &Config) -> fmt::Result {
         let models = models_of(config, tier);
         line(text, "models", &models_in_words(tier, &models))?;
         limits(text, &tier.limits)?;
+        if tier.priority != Priority::Normal {
+            line(text, "turn", tier.priority.label())?;
+        }
         let both = settings.guardrails.and(&tier.guardrails);
         guardrails(text, &both)?;
         if tier.name == ANONYMOUS && both.fields.is_none() {
@@ -57,6 +60,7 @@ fn write(text: &mut String, config: &Config) -> fmt::Result {
         limits(text, &settings.limits)?;
     }
     groups::write(text, settings)?;
+    upstreams::write(text, config)?;
     for key in &settings.keys {
         write_key(text, key)?;
     }
@@ -400,3 +404,4 @@ const INPUT: Tokens = Tokens::new(500);
 const OUTPUT: Tokens = Tokens::new(500);
 
 mod groups;
+mod upstreams;

@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use tollgate_gateway::Issued;
-use tollgate_policy::{Guardrails, KeyDigest, Policy, Settings, TierSettings, parse};
+use tollgate_policy::{Guardrails, KeyDigest, Policy, Priority, Settings, TierSettings, parse};
 use tollgate_store::{Change, Entry, IssuedKey, Registry};
 use tollgate_units::{Timestamp, Tokens};
 
@@ -94,6 +94,7 @@ fn settings() -> Settings {
         models: vec!["*".to_owned()],
         limits: limits.iter().map(|limit| parse(limit).unwrap()).collect(),
         guardrails: Guardrails::default(),
+        priority: Priority::default(),
     };
     Settings { tiers: vec![pro], min_output_tokens: Tokens::new(16), ..Settings::default() }
 }

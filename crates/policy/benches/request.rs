@@ -9,7 +9,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tollgate_policy::{
     ANONYMOUS_FIELDS, Guardrails, KeyDigest, KeySettings, ModelSettings, Moment, OnDisconnect,
-    Policy, ProviderSettings, Route, Settings, TierSettings, parse,
+    Policy, Prefer, Priority, ProviderSettings, Route, Settings, TierSettings, parse,
 };
 use tollgate_tokens::{Counts, How};
 use tollgate_units::{Timestamp, Tokens};
@@ -41,11 +41,15 @@ fn policy() -> Arc<Policy> {
         include_usage: true,
         output_cap_field: None,
         on_disconnect: OnDisconnect::Cancel,
+        limits: Vec::new(),
     };
-    let route = Route { provider: "openai".to_owned(), model: "gpt-4o-mini".to_owned() };
+    let (provider_name, model_name) = ("openai".to_owned(), "gpt-4o-mini".to_owned());
+    let route = Route { provider: provider_name, model: model_name, weight: 1 };
     let model = ModelSettings {
         name: "gpt-4o-mini".to_owned(),
         serve: vec![route],
+        prefer: Prefer::default(),
+        fallback: Vec::new(),
         limits: Vec::new(),
         guardrails: Guardrails::default(),
     };
@@ -60,6 +64,7 @@ fn policy() -> Arc<Policy> {
         models: vec!["gpt-4o*".to_owned()],
         limits: limits.iter().map(|limit| parse(limit).unwrap()).collect(),
         guardrails: Guardrails::default(),
+        priority: Priority::default(),
     };
     let key = |at: usize| KeySettings {
         name: format!("key-{at}"),

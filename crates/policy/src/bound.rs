@@ -22,6 +22,8 @@ pub struct BoundLimit {
     quota: Option<QuotaPolicy>,
     /// Whether it belongs to one key or one team, and so counts nobody beyond the caller's own.
     pub(crate) is_of_its_own: bool,
+    /// Whether it is what a provider allows an account, and so refuses a route and not a request.
+    pub(crate) is_of_an_account: bool,
     /// Whether it is one of the gateway's, which no caller is told of before it refuses.
     pub(crate) is_built_in: bool,
     /// Whose it is, as `team:acme`; nothing for everybody's, and where its owner's name is not in
@@ -57,6 +59,7 @@ impl BoundLimit {
             | Measure::Total => None,
         };
         let is_of_its_own = matches!(owner, Owner::Key(_) | Owner::Team(_));
+        let is_of_an_account = matches!(owner, Owner::Account(_));
         let of_a_session = limit.subjects.contains(&SubjectKind::Session);
         let idle = if of_a_session { sessions.idle } else { Span::MAX };
         let quota = quota_of(&limit, &sentence);
@@ -66,6 +69,7 @@ impl BoundLimit {
             sentence,
             quota,
             is_of_its_own,
+            is_of_an_account,
             is_built_in,
             owner: owned_by,
             identity,
@@ -221,6 +225,7 @@ fn quota_unit(limit: &Limit) -> Option<QuotaUnit> {
 
 /// Whose a limit is.
 pub(crate) enum Owner<'a> {
+    Account(&'a str),
     Everybody,
     Key(&'a str),
     Model(&'a str),
@@ -233,6 +238,7 @@ pub(crate) enum Owner<'a> {
 impl Owner<'_> {
     const fn kind(&self) -> &'static str {
         match self {
+            Self::Account(_) => "provider",
             Self::Everybody => "everybody",
             Self::Key(_) => "key",
             Self::Model(_) => "model",
@@ -246,7 +252,8 @@ impl Owner<'_> {
     const fn name(&self) -> &str {
         match self {
             Self::Everybody => "",
-            Self::Key(name)
+            Self::Account(name)
+            | Self::Key(name)
             | Self::Model(name)
             | Self::Org(name)
             | Self::Project(name)

@@ -36,7 +36,7 @@ impl Weighed<'_> {
         without_tools: bool,
     ) -> Result<Candidate, Refusal> {
         let (mut list, mut limits, mut shadows) = (Vec::new(), Vec::new(), Vec::new());
-        for bound in self.options.limits() {
+        for bound in self.options.limits_at(deployment) {
             if without_tools && bound.limit.exceed == Exceed::AnswerWithoutTools {
                 continue;
             }

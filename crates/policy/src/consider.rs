@@ -8,7 +8,7 @@ use tollgate_wire::{Ask, Endpoint};
 
 use crate::allowlist::Strip;
 use crate::bound::BoundLimit;
-use crate::deployment::Model;
+use crate::deployment::{Deployment, Model};
 use crate::principal::Caller;
 use crate::refusal::Refusal;
 use crate::settings::Guardrails;
@@ -81,10 +81,19 @@ impl Options {
         all.filter(|bound| !bound.spares(&self.model.name))
     }
 
+    /// The limits that apply where `deployment` serves the request: its account's too.
+    pub(crate) fn limits_at<'a>(
+        &'a self,
+        deployment: &'a Deployment,
+    ) -> impl Iterator<Item = &'a Arc<BoundLimit>> {
+        self.limits().chain(&deployment.account.limits)
+    }
+
     /// How well the prompt must be counted.
     pub fn need(&self) -> Need {
         let weighs = |bound: &Arc<BoundLimit>| counts_tokens(bound.limit.unit, self.ask.endpoint);
-        if self.limits().any(weighs) {
+        let of_accounts = self.model.routes.iter().flat_map(|route| &route.account.limits);
+        if self.limits().chain(of_accounts).any(weighs) {
             return Need::Exact;
         }
         self.guardrails.max_input_tokens.map_or(Need::Nothing, Need::AtMost)

@@ -8,7 +8,7 @@ use tollgate_wire::{CapField, Protocol};
 
 use crate::SubjectKind;
 use crate::bound::BoundLimit;
-use crate::settings::{Guardrails, OnDisconnect, ProviderSettings};
+use crate::settings::{Guardrails, OnDisconnect, Prefer, ProviderSettings};
 use crate::subject::Subject;
 
 /// One account at a provider.
@@ -19,6 +19,8 @@ pub(crate) struct Account {
     pub(crate) name: Arc<str>,
     pub(crate) settings: ProviderSettings,
     pub(crate) subject: Subject,
+    /// What the provider allows it, as far as the operator says so.
+    pub(crate) limits: Vec<Arc<BoundLimit>>,
 }
 
 /// One name that callers use.
@@ -27,6 +29,10 @@ pub(crate) struct Model {
     pub(crate) name: Arc<str>,
     pub(crate) subject: Subject,
     pub(crate) routes: Vec<Arc<Deployment>>,
+    /// How the first of its routes is chosen.
+    pub(crate) prefer: Prefer,
+    /// The models that stand in for it, in order.
+    pub(crate) fallback: Vec<Arc<str>>,
     /// The limits on requests that it serves.
     pub(crate) limits: Vec<Arc<BoundLimit>>,
     /// Guardrails on them, besides the caller's.
@@ -49,6 +55,8 @@ impl Model {
                 name: self.name.clone(),
                 subject: self.subject.clone(),
                 routes: self.routes.iter().filter(speaks).cloned().collect(),
+                prefer: self.prefer,
+                fallback: self.fallback.clone(),
                 limits: self.limits.clone(),
                 guardrails: self.guardrails.clone(),
                 configured: self.configured,
@@ -69,8 +77,16 @@ impl Model {
         subject: Subject,
         routes: Vec<Arc<Deployment>>,
     ) -> Self {
-        let (limits, guardrails) = (Vec::new(), Guardrails::default());
-        Self { name, subject, routes, limits, guardrails, configured: false }
+        Self {
+            name,
+            subject,
+            routes,
+            prefer: Prefer::default(),
+            fallback: Vec::new(),
+            limits: Vec::new(),
+            guardrails: Guardrails::default(),
+            configured: false,
+        }
     }
 }
 
@@ -81,12 +97,19 @@ pub struct Deployment {
     pub(crate) model: Arc<str>,
     pub(crate) tariff: Option<Tariff>,
     pub(crate) max_output: Option<Tokens>,
+    /// Its share of the traffic, against that of the model's other routes.
+    pub(crate) weight: u32,
 }
 
 impl Deployment {
     /// The account's place among the upstreams.
     pub fn upstream(&self) -> usize {
         self.account.index
+    }
+
+    /// Its share of the model's traffic, against that of the other routes.
+    pub const fn weight(&self) -> u32 {
+        self.weight
     }
 
     /// The account's name.

@@ -53,8 +53,9 @@ pub use report::{Shown, Watched, instant};
 pub use search::{Next, Search};
 pub use sentence::{Mistake, parse};
 pub use settings::{
-    GroupSettings, Guardrails, KeyDigest, KeySettings, ModelSettings, OnDisconnect,
-    OnForbiddenTool, OnRunaway, ProviderSettings, Route, RunawaySettings, SessionSettings,
+    BreakerSettings, CacheScope, CacheSettings, CacheUse, GroupSettings, Guardrails, KeyDigest,
+    KeySettings, ModelSettings, OnDisconnect, OnForbiddenTool, OnRunaway, Prefer, Priority,
+    ProviderSettings, RetrySettings, Route, RoutingSettings, RunawaySettings, SessionSettings,
     Settings, TierSettings,
 };
 pub use settled::{Bound, Ended};

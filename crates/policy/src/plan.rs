@@ -18,6 +18,7 @@ use crate::consider::{Options, counts_tokens};
 use crate::deployment::{Deployment, Model};
 use crate::principal::Caller;
 use crate::refusal::Refusal;
+use crate::settings::Prefer;
 use crate::{Exceed, Unit};
 
 /// The ways to serve one request, in the order to try them.
@@ -119,7 +120,8 @@ impl Options {
             enforced && counts_tokens(unit, self.ask.endpoint)
         };
         let guarded = self.guardrails.max_output_tokens;
-        let binds = guarded.is_some() || self.limits().any(charges);
+        let mut of_accounts = self.model.routes.iter().flat_map(|route| &route.account.limits);
+        let binds = guarded.is_some() || self.limits().any(charges) || of_accounts.any(charges);
         let model_max = self.model.routes.iter().filter_map(|route| route.max_output).min();
         if !self.ask.endpoint.generates() {
             let stretch = Stretch { least: 0, most: 0 };
@@ -179,6 +181,35 @@ impl Plan {
         })?;
         let options = self.caller.consider_as(target, self.ask.clone()).ok()?;
         Some(Options { homes: self.homes.clone(), ..options })
+    }
+
+    /// The same request for a model that stands in for this one, called `name`: its routes failed
+    /// or have no room. Everything about it is decided anew, but where it has to be served. Nothing
+    /// where the caller may not use it so.
+    pub fn stood_in(&self, name: &str) -> Option<Options> {
+        let options = self.caller.consider_as(name, self.ask.clone()).ok()?;
+        Some(Options { homes: self.homes.clone(), ..options })
+    }
+
+    /// The models that stand in for the one that is planned for, in order.
+    pub fn stand_ins(&self) -> &[Arc<str>] {
+        &self.model.fallback
+    }
+
+    /// How the first among the candidates with room is chosen.
+    pub fn prefer(&self) -> Prefer {
+        self.model.prefer
+    }
+
+    /// Puts the candidates in another order: `order` has their places, each once. Those that
+    /// answer without tools stay behind the others.
+    pub fn arrange(&mut self, order: &[usize]) {
+        let mut taken: Vec<_> = self.candidates.drain(..).map(Some).collect();
+        let named = order.iter().filter_map(|&at| taken.get_mut(at)?.take());
+        let mut arranged: Vec<_> = named.collect();
+        arranged.extend(taken.into_iter().flatten());
+        arranged.sort_by_key(Candidate::without_tools);
+        self.candidates = arranged;
     }
 
     /// Who asks.
@@ -245,6 +276,13 @@ impl Candidate {
     /// Where it is served.
     pub const fn deployment(&self) -> &Arc<Deployment> {
         &self.deployment
+    }
+
+    /// Whether nothing but what the provider allows its account refused: another account, or
+    /// another model, may have room.
+    pub fn is_full(&self, denied: &Denied) -> bool {
+        let mut refusing = denied.short.iter().filter_map(|short| self.limits.get(short.charge));
+        refusing.all(|bound| bound.is_of_an_account)
     }
 
     /// What it is charged.

@@ -19,7 +19,7 @@ use crate::guardrail::ANONYMOUS_FIELDS;
 use crate::network::Proxies;
 use crate::principal::{Caller, KeyEntry};
 use crate::settings::{
-    GroupSettings, Guardrails, KeyDigest, KeySettings, ModelSettings, ProviderSettings,
+    GroupSettings, Guardrails, KeyDigest, KeySettings, ModelSettings, Priority, ProviderSettings,
     RunawaySettings, SessionSettings, Settings, TierSettings,
 };
 use crate::subject::{KeySubjects, Subject, Vouched};
@@ -94,6 +94,7 @@ pub(crate) struct Tier {
     pub(crate) models: Vec<String>,
     pub(crate) guardrails: Guardrails,
     pub(crate) limits: Arc<[Arc<BoundLimit>]>,
+    pub(crate) priority: Priority,
 }
 
 impl Policy {
@@ -101,8 +102,8 @@ impl Policy {
     /// a mistake that the configuration has already reported, and is passed over here.
     pub fn new(settings: Settings) -> Arc<Self> {
         let prices = PriceBook::built_in().with(settings.prices, settings.unpriced);
-        let providers = accounts(settings.providers);
         let sessions = &settings.sessions;
+        let providers = accounts(settings.providers, sessions);
         let everybody: Vec<_> = bind(settings.limits, &Owner::Everybody, sessions);
         let tiers: Vec<_> = settings
             .tiers
@@ -347,7 +348,7 @@ impl Policy {
         let (provider, model) = name.split_once('/')?;
         let account = self.providers.iter().find(|account| account.settings.name == provider)?;
         let subject = Subject::new(SubjectKind::Model, "", name);
-        let route = Arc::new(deployment(account.clone(), model, &self.prices));
+        let route = Arc::new(deployment(account.clone(), (model, 1), &self.prices));
         Some(Arc::new(Model::unconfigured(name.into(), subject, vec![route])))
     }
 }
@@ -365,6 +366,7 @@ impl Tier {
             subject: Subject::new(SubjectKind::Tier, "", &tier.name),
             limits: own.into_iter().chain(everybody.iter().cloned()).collect(),
             guardrails,
+            priority: tier.priority,
             models: tier.models,
             name: tier.name.into(),
         }
@@ -388,10 +390,12 @@ fn guardrails_of(tier: &TierSettings, default: &Guardrails) -> Guardrails {
     guardrails
 }
 
-fn accounts(providers: Vec<ProviderSettings>) -> Vec<Arc<Account>> {
-    let account = |(index, settings): (usize, ProviderSettings)| {
+fn accounts(providers: Vec<ProviderSettings>, sessions: &SessionSettings) -> Vec<Arc<Account>> {
+    let account = |(index, mut settings): (usize, ProviderSettings)| {
+        let limits = std::mem::take(&mut settings.limits);
+        let limits = bind(limits, &Owner::Account(&settings.name), sessions);
         let subject = Subject::new(SubjectKind::Provider, "", &settings.name);
-        Arc::new(Account { index, name: settings.name.as_str().into(), settings, subject })
+        Arc::new(Account { index, name: settings.name.as_str().into(), settings, subject, limits })
     };
     providers.into_iter().enumerate().map(account).collect()
 }
@@ -416,20 +420,27 @@ fn model_of(
 ) -> Model {
     let routes = settings.serve.into_iter().filter_map(|route| {
         let account = accounts.iter().find(|account| account.settings.name == route.provider)?;
-        Some(Arc::new(deployment(account.clone(), &route.model, prices)))
+        Some(Arc::new(deployment(account.clone(), (&route.model, route.weight), prices)))
     });
     Model {
         routes: routes.collect(),
         subject: Subject::new(SubjectKind::Model, "", &settings.name),
         limits: bind(settings.limits, &Owner::Model(&settings.name), sessions),
         guardrails: settings.guardrails,
+        prefer: settings.prefer,
+        fallback: settings.fallback.into_iter().map(Arc::from).collect(),
         name: settings.name.into(),
         configured: true,
     }
 }
 
-fn deployment(account: Arc<Account>, model: &str, prices: &PriceBook) -> Deployment {
+fn deployment(
+    account: Arc<Account>,
+    (model, weight): (&str, u32),
+    prices: &PriceBook,
+) -> Deployment {
     Deployment {
+        weight,
         tariff: prices.tariff(&account.settings.name, model).cloned(),
         max_output: prices.facts(model).and_then(|facts| facts.max_output),
         model: model.into(),

@@ -12,7 +12,7 @@ use crate::bound::BoundLimit;
 use crate::claims::Claims;
 use crate::policy::{Policy, Tier, TierId};
 use crate::raises::Raises;
-use crate::settings::{Guardrails, KeySettings};
+use crate::settings::{Guardrails, KeySettings, Priority};
 use crate::subject::{KeySubjects, Subject};
 
 /// A key, with everything that follows from it worked out.
@@ -102,6 +102,11 @@ impl Caller {
 
     pub(crate) fn tier(&self) -> &Tier {
         self.policy.tier(self.tier)
+    }
+
+    /// Whether its requests go first.
+    pub fn priority(&self) -> Priority {
+        self.tier().priority
     }
 
     /// The name of the caller's tier.

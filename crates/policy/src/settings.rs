@@ -11,8 +11,14 @@ use tollgate_tokens::Tariff;
 use tollgate_units::{Span, Tokens};
 use tollgate_wire::{CapField, Protocol};
 
+pub use self::routing::{
+    BreakerSettings, CacheScope, CacheSettings, CacheUse, Prefer, Priority, RetrySettings,
+    RoutingSettings,
+};
 use crate::Limit;
 use crate::network::Proxies;
+
+mod routing;
 
 /// Everything a policy is made of.
 #[derive(Clone, Debug, Default)]
@@ -123,6 +129,8 @@ pub struct ProviderSettings {
     pub output_cap_field: Option<CapField>,
     /// What an abandoned stream costs.
     pub on_disconnect: OnDisconnect,
+    /// What the provider allows the account, as far as the operator says so.
+    pub limits: Vec<Limit>,
 }
 
 /// What a provider does when its answer is no longer wanted, as far as is known.
@@ -130,6 +138,8 @@ pub struct ProviderSettings {
 pub enum OnDisconnect {
     /// It stops generating and billing: pay for what flowed.
     Cancel,
+    /// It goes on, and is read to its end for the truth: what came by then is paid for.
+    Drain,
     /// Nobody knows: money keeps the whole reservation.
     Unknown,
 }
@@ -139,8 +149,12 @@ pub enum OnDisconnect {
 pub struct ModelSettings {
     /// The name.
     pub name: String,
-    /// Where it is served, in the order to try.
+    /// Where it is served, in the order written.
     pub serve: Vec<Route>,
+    /// How the first of them is chosen.
+    pub prefer: Prefer,
+    /// The models that stand in for it when none of them serves a request, in order.
+    pub fallback: Vec<String>,
     /// The limits on requests that it serves.
     pub limits: Vec<Limit>,
     /// Guardrails on them, besides the caller's.
@@ -154,6 +168,8 @@ pub struct Route {
     pub provider: String,
     /// The provider's own name for the model.
     pub model: String,
+    /// Its share of the traffic, against the other routes' shares.
+    pub weight: u32,
 }
 
 /// What a group of callers may do.
@@ -167,6 +183,8 @@ pub struct TierSettings {
     pub limits: Vec<Limit>,
     /// Guardrails stricter than the default.
     pub guardrails: Guardrails,
+    /// Whether its callers go first.
+    pub priority: Priority,
 }
 
 /// Bounds that are not limits: they consume nothing. `None` says nothing.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tollgate_limits::MeterId;
 use tollgate_policy::{
     ANONYMOUS, Caller, GroupSettings, Guardrails, IdentityHeaders, KeyDigest, KeySettings, Network,
-    Policy, Proxies, ProxySays, Settings, TierSettings, Vouched, claimable, parse,
+    Policy, Priority, Proxies, ProxySays, Settings, TierSettings, Vouched, claimable, parse,
 };
 use tollgate_units::Timestamp;
 use tollgate_wire::{Endpoint, read};
@@ -23,6 +23,7 @@ fn tier(name: &str) -> TierSettings {
         models: vec!["*".to_owned()],
         limits: KINDS.iter().map(limit).collect(),
         guardrails: Guardrails::default(),
+        priority: Priority::default(),
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tollgate_limits::MeterId;
 use tollgate_policy::{
     Caller, Ended, Guardrails, KeyDigest, KeySettings, ModelSettings, Moment, Need, OnDisconnect,
-    Plan, Policy, ProviderSettings, Raised, Raises, Refusal, Route, Settings, TierSettings, parse,
-    thing,
+    Plan, Policy, Prefer, Priority, ProviderSettings, Raised, Raises, Refusal, Route, Settings,
+    TierSettings, parse, thing,
 };
 use tollgate_tokens::{Counts, How, Tariff};
 use tollgate_units::{Amount, MicroUsdPerMillion, Timestamp, Tokens};
@@ -26,6 +26,7 @@ fn provider(name: &str, on_disconnect: OnDisconnect) -> ProviderSettings {
         include_usage: true,
         output_cap_field: None,
         on_disconnect,
+        limits: Vec::new(),
     }
 }
 
@@ -35,6 +36,7 @@ fn tier(name: &str, limits: &[&str]) -> TierSettings {
         models: vec!["small".to_owned()],
         limits: limits.iter().map(|limit| parse(limit).unwrap()).collect(),
         guardrails: Guardrails::default(),
+        priority: Priority::default(),
     }
 }
 
@@ -56,7 +58,8 @@ fn key(name: &str, tier: &str) -> KeySettings {
 
 /// `small` is served by an account that stops its bill and by one that nobody knows.
 fn settings(tiers: Vec<TierSettings>, keys: Vec<KeySettings>) -> Settings {
-    let route = |provider: &str| Route { provider: provider.to_owned(), model: "m".to_owned() };
+    let route =
+        |provider: &str| Route { provider: provider.to_owned(), model: "m".to_owned(), weight: 1 };
     let tariff = Tariff {
         input: MicroUsdPerMillion::new(1_000_000),
         output: MicroUsdPerMillion::new(4_000_000),
@@ -70,6 +73,8 @@ fn settings(tiers: Vec<TierSettings>, keys: Vec<KeySettings>) -> Settings {
         models: vec![ModelSettings {
             name: "small".to_owned(),
             serve: vec![route("openai"), route("local")],
+            prefer: Prefer::default(),
+            fallback: Vec::new(),
             limits: Vec::new(),
             guardrails: Guardrails::default(),
         }],

@@ -119,7 +119,8 @@ fn what_the_reader_does_not_know_the_schema_does_not_either() {
         ("tiers: {pro: {models: [x], limit: [x]}}", ".tiers.pro.limit"),
         ("tiers: {pro: {}}", ".tiers.pro lacks \"models\""),
         ("keys: {name: web}", ".keys: another kind"),
-        ("cache: {ttl: 1h}", ".cache"),
+        ("cache: {age: 1h}", ".cache.age"),
+        ("queue: {critical: 50}", ".queue"),
     ];
     for (text, flaw) in table {
         let found = flaws_of(text);

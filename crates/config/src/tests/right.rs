@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use secrecy::ExposeSecret as _;
 use tollgate_jwt::KeySource;
-use tollgate_policy::{KeyDigest, OnDisconnect, OnForbiddenTool};
+use tollgate_policy::{
+    KeyDigest, OnDisconnect, OnForbiddenTool, Prefer, Priority, RoutingSettings,
+};
 use tollgate_units::{MicroUsdPerMillion, Span, Tokens};
 use tollgate_wire::Protocol;
 
@@ -37,7 +39,14 @@ fn the_documented_example_is_read() {
     let settings = &config.settings;
     assert!(settings.providers[0].is_openai && !settings.providers[1].is_openai);
     assert_eq!(settings.providers[0].on_disconnect, OnDisconnect::Cancel);
-    assert_eq!(settings.providers[1].on_disconnect, OnDisconnect::Unknown);
+    assert_eq!(settings.providers[1].on_disconnect, OnDisconnect::Drain);
+    assert_eq!(settings.providers[0].limits.len(), 2);
+    assert_eq!(settings.models[0].fallback, ["gpt-4o-mini"]);
+    assert_eq!(settings.models[1].serve[0].weight, 3);
+    assert_eq!(settings.models[1].prefer, Prefer::Cheapest);
+    assert_eq!(settings.tiers[2].priority, Priority::High);
+    assert_eq!(config.routing, RoutingSettings::default());
+    assert_eq!(config.cache.unwrap().bytes, 256_000_000);
     assert!(!settings.providers[1].include_usage);
     assert_eq!(settings.models[1].serve[1].provider, "local");
     let (name, tariff) = &settings.prices[0];

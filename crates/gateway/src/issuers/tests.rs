@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tollgate_jwt::ClaimNames;
-use tollgate_policy::{Guardrails, Settings, TierSettings};
+use tollgate_policy::{Guardrails, Priority, Settings, TierSettings};
 use tollgate_testkit::Signer;
 use tollgate_units::Span;
 
@@ -38,6 +38,7 @@ fn policy() -> Arc<Policy> {
         models: Vec::new(),
         limits: Vec::new(),
         guardrails: Guardrails::default(),
+        priority: Priority::default(),
     };
     Policy::new(Settings { tiers: vec![tier], ..Settings::default() })
 }
