@@ -29,6 +29,7 @@ const fn arrows(
 const ARROWS: &[Arrows] = &[
     arrows("units", 0, &[], &[]),
     arrows("limits", 1, &["units"], &[]),
+    arrows("routing", 1, &["units"], &[]),
     arrows("wire", 1, &["units"], &[]),
     arrows("jwt", 1, &["units", "wire"], &[]),
     arrows("tokens", 1, &["units", "wire"], &[]),

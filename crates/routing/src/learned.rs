@@ -1,0 +1,203 @@
+//! All pools of one route, and what of our own is on its way to them.
+//!
+//! What was sent and not answered yet may or may not be in what a provider reports, so sums of what
+//! was charged, planned and heard of are kept by kind, and each request remembers where they stood.
+//! Starts are planned in order: nobody overtakes but critical requests, which use what is kept back
+//! for them.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use tollgate_units::{Span, Timestamp};
+
+use crate::need::{Counted, Need};
+use crate::observed::Observed;
+use crate::pool::{Between, Pool, Share};
+
+/// Meters that are learned of one route. No provider reports more than six.
+pub const POOLS_MAX: usize = 16;
+/// Requests that may have a start in the future.
+pub const PLANNED_MAX: usize = 4096;
+
+/// Where the sums stood when a request was charged.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mark {
+    number: u64,
+    starts_at: Timestamp,
+    charged: Need,
+    heard: Need,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Planned {
+    number: u64,
+    starts_at: Timestamp,
+    need: Need,
+}
+
+/// What is known of a provider's meters.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Learned {
+    pools: Vec<Pool>,
+    planned: VecDeque<Planned>,
+    /// Everything ever charged, and of it what has not started and what was answered.
+    charged: Need,
+    ahead: Need,
+    heard: Need,
+    last_start: Timestamp,
+}
+
+impl Learned {
+    pub(crate) fn pools(&self) -> impl Iterator<Item = &Pool> {
+        self.pools.iter()
+    }
+
+    /// Whether any limit is known.
+    pub(crate) fn knows_limits(&self) -> bool {
+        self.pools.iter().any(|pool| pool.limit.is_some())
+    }
+
+    /// Whether no further start can be planned.
+    pub(crate) fn is_full(&self) -> bool {
+        self.planned.len() >= PLANNED_MAX
+    }
+
+    /// The last planned start.
+    pub(crate) fn last_start(&self) -> Timestamp {
+        self.last_start
+    }
+
+    /// The least of what is left, in thousandths.
+    pub(crate) fn headroom_permille(&self, now: Timestamp) -> u32 {
+        self.pools.iter().map(|pool| pool.headroom_permille(now)).min().unwrap_or(1000)
+    }
+
+    /// When `need` may start, not before `from`; `None` if never. Changes nothing.
+    pub(crate) fn start(
+        &self,
+        need: &Need,
+        share: Share,
+        from: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        if self
+            .pools
+            .iter()
+            .any(|pool| pool.is_too_small(need.of(pool.counts)) && need.of(pool.counts) > 0)
+        {
+            return None;
+        }
+        let mut pools = self.pools.iter();
+        if share.is_critical && pools.all(|pool| pool.has_room_ahead(need.of(pool.counts), now)) {
+            return Some(from);
+        }
+        let from = from.max(self.last_start);
+        let mut start = from;
+        for pool in &self.pools {
+            start = start.max(pool.room_at(need.of(pool.counts), share, from)?);
+        }
+        Some(start)
+    }
+
+    /// Takes `need` from every pool at `start`.
+    pub(crate) fn take(
+        &mut self,
+        need: &Need,
+        number: u64,
+        start: Timestamp,
+        now: Timestamp,
+    ) -> Mark {
+        self.advance(now);
+        for pool in &mut self.pools {
+            pool.take(need.of(pool.counts), start, now);
+        }
+        let before = self.heard;
+        self.charged = self.charged.plus(need);
+        if start > now {
+            self.ahead = self.ahead.plus(need);
+            self.planned.push_back(Planned { number, starts_at: start, need: *need });
+        }
+        self.last_start = self.last_start.max(start);
+        Mark { number, starts_at: start, charged: self.charged, heard: before }
+    }
+
+    /// Gives `part` of what `mark` took back. `is_unsent` says that the provider never saw it.
+    pub(crate) fn give_back(&mut self, mark: &Mark, part: &Need, is_unsent: bool, now: Timestamp) {
+        if is_unsent {
+            self.unplan(mark.number);
+        }
+        let behind = self.charged.less(&mark.charged);
+        for pool in &mut self.pools {
+            let (units, behind) = (part.of(pool.counts), behind.of(pool.counts));
+            pool.give_back(units, mark.starts_at, behind, now);
+        }
+    }
+
+    /// The request of that need has been answered, or never will be.
+    pub(crate) fn hear(&mut self, need: &Need) {
+        self.heard = self.heard.plus(need);
+    }
+
+    /// What the provider counted only when it knew it.
+    pub(crate) fn settle(&mut self, afterwards: &Need, now: Timestamp) {
+        if *afterwards == Need::default() {
+            return;
+        }
+        for pool in &mut self.pools {
+            pool.take(afterwards.of(pool.counts), now, now);
+        }
+        self.charged = self.charged.plus(afterwards);
+        self.heard = self.heard.plus(afterwards);
+    }
+
+    /// What the answer to the request of `mark` reports.
+    pub(crate) fn learn(
+        &mut self,
+        seen: &[Observed<'_>],
+        mark: &Mark,
+        need: &Need,
+        now: Timestamp,
+    ) {
+        self.advance(now);
+        // In flight when it was sent, or sent since. It is among them itself, because a request
+        // that is refused is not counted by every provider.
+        let in_flight = mark.charged.less(&mark.heard);
+        let since = self.charged.less(&self.ahead).less(&mark.charged);
+        let open = in_flight.plus(&since);
+        debug_assert!(in_flight.of(Counted::Requests) >= need.requests);
+        for seen in seen {
+            let between = Between {
+                sent_at: mark.starts_at,
+                open: open.of(seen.counts),
+                ahead: self.ahead.of(seen.counts),
+            };
+            if let Some(pool) = self.pools.iter_mut().find(|pool| pool.name == seen.name) {
+                pool.learn(seen, &between, now);
+            } else if self.pools.len() < POOLS_MAX {
+                self.pools.push(Pool::new(seen, &between, now));
+            }
+        }
+    }
+
+    /// What is planned up to `now` has started.
+    pub(crate) fn advance(&mut self, now: Timestamp) {
+        while let Some(first) = self.planned.front()
+            && first.starts_at <= now
+        {
+            self.ahead = self.ahead.less(&first.need);
+            self.planned.pop_front();
+        }
+    }
+
+    fn unplan(&mut self, number: u64) {
+        let at = self.planned.iter().position(|planned| planned.number == number);
+        if let Some(planned) = at.and_then(|at| self.planned.remove(at)) {
+            self.ahead = self.ahead.less(&planned.need);
+        }
+    }
+
+    /// How long until `need` had room, as the meters say.
+    pub(crate) fn predicted(&self, need: &Need, share: Share, now: Timestamp) -> Span {
+        self.start(need, share, now, now).map_or(Span::ZERO, |start| start.since(now))
+    }
+}

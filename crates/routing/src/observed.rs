@@ -1,0 +1,38 @@
+//! What one answer of a provider reports of one of its meters.
+//!
+//! The dialect has read the headers; here everything has one meaning. What is absent is unknown,
+//! never zero.
+
+use tollgate_units::{Span, Timestamp};
+
+use crate::need::Counted;
+
+/// How a provider's meter comes back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refill {
+    /// All of it at the reset: a counter per window.
+    AtReset,
+    /// Bit by bit: a bucket. The reset is when it will be full again.
+    Continuous,
+}
+
+/// One meter in one answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Observed<'a> {
+    /// The provider's name of it, which tells its meters apart.
+    pub name: &'a str,
+    /// What it counts.
+    pub counts: Counted,
+    /// How it comes back.
+    pub refill: Refill,
+    /// Its length, where the provider or its dialect says it.
+    pub window: Option<Span>,
+    /// Units in a window; zero means that the account has none at all.
+    pub limit: Option<u64>,
+    /// Units left.
+    pub remaining: Option<u64>,
+    /// When it is full again.
+    pub reset_at: Option<Timestamp>,
+    /// What `remaining` is rounded to the nearest multiple of; one where it is exact.
+    pub grain: u64,
+}

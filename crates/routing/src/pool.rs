@@ -1,0 +1,343 @@
+//! One of a provider's own meters, as far as its answers taught us.
+//!
+//! A pool refills continuously, or all at once at its reset. The latter is paced all the same: a
+//! sixth of it at once, then evenly, because such providers look at slices of the window too
+//! (Azure: one and ten seconds) and because everybody who waited for a reset comes back with it.
+//! What an answer reports is old when it comes: it corrects our picture only by what lies outside
+//! everything that may have happened since (docs/decisions/0012).
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+
+use tollgate_units::{Span, Timestamp};
+
+use crate::level::{Drain, Level};
+use crate::need::Counted;
+use crate::observed::{Observed, Refill};
+use crate::window;
+
+/// The part of an `AtReset` pool that may go at once.
+const AT_ONCE: u64 = 6;
+/// How far two reports of one reset may lie apart: whole seconds, and the way of the answer.
+const RESET_SLACK: Span = Span::from_secs(2);
+
+/// What a request may use of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    /// What is kept back for critical requests, in thousandths.
+    pub(crate) safe_permille: u32,
+    /// Whether this is one.
+    pub(crate) is_critical: bool,
+}
+
+/// What may have happened between the send of a request and its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Between {
+    /// When the request was sent.
+    pub(crate) sent_at: Timestamp,
+    /// Units that were in flight then or were sent since: counted in the report or not.
+    pub(crate) open: u64,
+    /// Units that are planned but not sent.
+    pub(crate) ahead: u64,
+}
+
+/// The window of an `AtReset` pool in which the last planned start lies.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    ends_at: Timestamp,
+    used: u64,
+    /// Whether the provider said when it ends.
+    is_said: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Continuous,
+    AtReset(Turn),
+}
+
+/// A pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    pub(crate) name: String,
+    pub(crate) counts: Counted,
+    pub(crate) window: Span,
+    /// `None` until it was said.
+    pub(crate) limit: Option<u64>,
+    pub(crate) remaining: Option<u64>,
+    pub(crate) reset_at: Option<Timestamp>,
+    level: Level,
+    kind: Kind,
+}
+
+impl Pool {
+    /// A pool as `seen` first shows it.
+    pub(crate) fn new(seen: &Observed<'_>, between: &Between, now: Timestamp) -> Self {
+        let window = window::inferred(seen, now).unwrap_or(window::DEFAULT);
+        let kind = match seen.refill {
+            Refill::Continuous => Kind::Continuous,
+            Refill::AtReset => Kind::AtReset(Turn {
+                ends_at: seen.reset_at.filter(|at| *at > now).unwrap_or(now.plus(window)),
+                used: 0,
+                is_said: seen.reset_at.is_some_and(|at| at > now),
+            }),
+        };
+        let mut pool = Self {
+            name: seen.name.to_owned(),
+            counts: seen.counts,
+            window,
+            limit: seen.limit,
+            remaining: seen.remaining,
+            reset_at: seen.reset_at,
+            level: Level::new(0, now),
+            kind,
+        };
+        if let (Some(limit), Some(remaining)) = (seen.limit, seen.remaining) {
+            let used = limit.saturating_sub(remaining).saturating_add(between.open);
+            let used = used.saturating_add(between.ahead);
+            match &mut pool.kind {
+                Kind::Continuous => pool.level = Level::new(pool.ticks(used), now),
+                Kind::AtReset(turn) => turn.used = used,
+            }
+        }
+        pool
+    }
+
+    /// Whether no request of `units` can ever pass.
+    pub(crate) fn is_too_small(&self, units: u64) -> bool {
+        self.limit.is_some_and(|limit| limit == 0 || units > limit)
+    }
+
+    /// From when on `units` have room, not before `from`; `None` if never.
+    pub(crate) fn room_at(&self, units: u64, share: Share, from: Timestamp) -> Option<Timestamp> {
+        let Some(limit) = self.limit else {
+            return Some(from);
+        };
+        if units == 0 {
+            return Some(from);
+        }
+        if self.is_too_small(units) {
+            return None;
+        }
+        let brim = self.ticks(share.of(self.burst(limit)).max(units));
+        let paced = self.level.room_at(self.drain(limit), brim, self.ticks(units), from)?;
+        match &self.kind {
+            Kind::Continuous => Some(paced),
+            Kind::AtReset(turn) => Some(self.turn_at(turn, (limit, units), share, paced)),
+        }
+    }
+
+    /// Whether a critical request may start before those that wait.
+    pub(crate) fn has_room_ahead(&self, units: u64, now: Timestamp) -> bool {
+        let Some(limit) = self.limit else {
+            return true;
+        };
+        let fits = match &self.kind {
+            Kind::Continuous => true,
+            Kind::AtReset(turn) => {
+                let is_current = now.plus(self.window) >= turn.ends_at;
+                let used = if now >= turn.ends_at { 0 } else { turn.used };
+                is_current && used.saturating_add(units) <= limit
+            }
+        };
+        let brim = self.ticks(self.burst(limit));
+        fits && self.level.has_room_ahead(self.drain(limit), brim, self.ticks(units), now)
+    }
+
+    /// Takes `units` at `start`.
+    pub(crate) fn take(&mut self, units: u64, start: Timestamp, now: Timestamp) {
+        let (drain, cost, window) = (self.drain_or_none(), self.ticks(units), self.window);
+        self.level.take(drain, cost, start, now);
+        if let Kind::AtReset(turn) = &mut self.kind {
+            turn.roll(window, start);
+            turn.used = turn.used.saturating_add(units);
+        }
+    }
+
+    /// Gives back `units` that were taken at `start`; `behind` were taken since.
+    pub(crate) fn give_back(&mut self, units: u64, start: Timestamp, behind: u64, now: Timestamp) {
+        let (drain, cost, behind) = (self.drain_or_none(), self.ticks(units), self.ticks(behind));
+        self.level.give_back(drain, cost, behind, now);
+        let window = self.window;
+        if let Kind::AtReset(turn) = &mut self.kind
+            && start.plus(window) >= turn.ends_at
+        {
+            turn.used = turn.used.saturating_sub(units);
+        }
+    }
+
+    /// What is left at `now`, in thousandths of the limit, after everything planned.
+    pub(crate) fn headroom_permille(&self, now: Timestamp) -> u32 {
+        let Some(limit) = self.limit.filter(|limit| *limit > 0) else {
+            return if self.limit.is_some() { 0 } else { 1000 };
+        };
+        let (used, whole) = match &self.kind {
+            Kind::Continuous => {
+                let at = now.max(self.level.at);
+                (self.level.drained(self.drain(limit), at), self.ticks(limit))
+            }
+            Kind::AtReset(turn) if now >= turn.ends_at => (0, 1),
+            Kind::AtReset(turn) => (u128::from(turn.used), u128::from(limit)),
+        };
+        let left = whole.saturating_sub(used).saturating_mul(1000) / whole.max(1);
+        u32::try_from(left).unwrap_or(1000)
+    }
+
+    /// What an answer reported. Nothing of it is believed further than it can be known.
+    pub(crate) fn learn(&mut self, seen: &Observed<'_>, between: &Between, now: Timestamp) {
+        if let Some(window) = window::inferred(seen, now) {
+            self.rescale(window);
+        }
+        self.counts = seen.counts;
+        self.limit = seen.limit.or(self.limit);
+        self.remaining = seen.remaining.or(self.remaining);
+        self.reset_at = seen.reset_at.or(self.reset_at);
+        self.anchor(seen, now);
+        if let (Some(limit), Some(remaining)) = (self.limit, seen.remaining) {
+            let used = limit.saturating_sub(remaining);
+            let grain = if seen.grain > 1 { seen.grain.div_ceil(2) } else { 0 };
+            let low = used.saturating_sub(grain);
+            // A meter in debt shows nothing left, and not how much less than nothing.
+            let open = between.open.saturating_add(grain);
+            let high = (remaining > grain).then(|| used.saturating_add(open));
+            self.correct(limit, (low, high), between, now);
+        }
+    }
+
+    fn correct(
+        &mut self,
+        limit: u64,
+        (low, high): (u64, Option<u64>),
+        between: &Between,
+        now: Timestamp,
+    ) {
+        let (drain, window) = (self.drain(limit), self.window);
+        let scale = u128::from(window.as_millis());
+        match &mut self.kind {
+            Kind::Continuous => {
+                let ahead = u128::from(between.ahead) * scale;
+                let standing = self.level.standing(drain, ahead, now);
+                let way = u128::from(now.since(between.sent_at).as_millis());
+                let back = u128::from(drain.0) * way;
+                let low = (u128::from(low) * scale).saturating_sub(back);
+                let high = high.map_or(u128::MAX, |high| u128::from(high) * scale);
+                self.level.correct(standing, low, high);
+            }
+            Kind::AtReset(turn) => {
+                turn.roll(window, now);
+                let begun = turn.ends_at.minus(window);
+                // A report of another window says nothing of this one.
+                if between.sent_at < begun || now < begun {
+                    return;
+                }
+                let used = turn.used.saturating_sub(between.ahead);
+                let right = used.max(low).min(high.unwrap_or(u64::MAX));
+                turn.used = right.saturating_add(turn.used - used);
+            }
+        }
+    }
+
+    /// Learns when the window of an `AtReset` pool ends.
+    fn anchor(&mut self, seen: &Observed<'_>, now: Timestamp) {
+        let window = self.window;
+        let Kind::AtReset(turn) = &mut self.kind else {
+            return;
+        };
+        let Some(reset_at) = seen.reset_at.filter(|at| *at > now) else {
+            return;
+        };
+        turn.roll(window, now);
+        // Planned starts may lie windows ahead: the same reset, so many windows later.
+        let ahead = turn.ends_at.since(reset_at).plus(RESET_SLACK).as_millis();
+        let windows = ahead / window.as_millis().max(1);
+        let said = reset_at.plus(Span::from_millis(windows * window.as_millis()));
+        let apart = said.since(turn.ends_at).plus(turn.ends_at.since(said));
+        // Reports of one reset differ by rounding and by the way of the answer. The latest is the
+        // one that lets nobody start too early.
+        let is_same = turn.is_said && apart <= RESET_SLACK;
+        turn.ends_at = if is_same { said.max(turn.ends_at) } else { said };
+        turn.is_said = true;
+    }
+
+    /// The earliest instant from `paced` on at which the window has room.
+    fn turn_at(
+        &self,
+        turn: &Turn,
+        (limit, units): (u64, u64),
+        share: Share,
+        paced: Timestamp,
+    ) -> Timestamp {
+        if paced >= turn.ends_at {
+            return paced;
+        }
+        let Some(left) = limit.checked_sub(turn.used.saturating_add(units)) else {
+            return turn.ends_at;
+        };
+        // The share kept back shrinks with the window, so that none of it is lost at its end.
+        let kept = u128::from(limit) * u128::from(share.kept());
+        if kept == 0 || turn.used == 0 {
+            return paced;
+        }
+        let window = u128::from(self.window.as_millis());
+        let before_end = u128::from(left) * 1000 * window / kept;
+        let before_end = Span::from_millis(u64::try_from(before_end).unwrap_or(u64::MAX));
+        paced.max(turn.ends_at.minus(before_end))
+    }
+
+    /// How much may go at once.
+    fn burst(&self, limit: u64) -> u64 {
+        match self.kind {
+            Kind::Continuous => limit,
+            Kind::AtReset(_) => (limit / AT_ONCE).max(1),
+        }
+    }
+
+    fn drain(&self, limit: u64) -> Drain {
+        match &self.kind {
+            // Wherever the window begins, a burst and the rest of it are not more than its limit.
+            Kind::AtReset(turn) if !turn.is_said => Drain((limit - limit / AT_ONCE).max(1)),
+            Kind::Continuous | Kind::AtReset(_) => Drain(limit),
+        }
+    }
+
+    fn drain_or_none(&self) -> Drain {
+        self.limit.map_or(Drain(0), |limit| self.drain(limit))
+    }
+
+    fn ticks(&self, units: u64) -> u128 {
+        u128::from(units) * u128::from(self.window.as_millis())
+    }
+
+    fn rescale(&mut self, window: Span) {
+        if window != self.window {
+            let units = self.level.ticks / u128::from(self.window.as_millis().max(1));
+            let ticks = units.saturating_mul(u128::from(window.as_millis()));
+            self.level = Level::new(ticks, self.level.at);
+            self.window = window;
+        }
+    }
+}
+
+impl Turn {
+    fn roll(&mut self, window: Span, time: Timestamp) {
+        if time < self.ends_at {
+            return;
+        }
+        let window = window.as_millis().max(1);
+        let passed = time.since(self.ends_at).as_millis() / window + 1;
+        self.ends_at = self.ends_at.plus(Span::from_millis(passed.saturating_mul(window)));
+        self.used = 0;
+    }
+}
+
+impl Share {
+    fn kept(self) -> u32 {
+        if self.is_critical { 0 } else { self.safe_permille.min(1000) }
+    }
+
+    /// What this share may use of `amount`.
+    fn of(self, amount: u64) -> u64 {
+        let usable = u128::from(amount) * u128::from(1000 - self.kept()) / 1000;
+        u64::try_from(usable).unwrap_or(amount)
+    }
+}

@@ -1,0 +1,389 @@
+//! One model at one account: its breaker, its meters and its concurrency, decided together.
+//!
+//! `ask` takes a place or leaves everything as it was; a place is held by its [`Pass`], which ends
+//! exactly once. A pass whose start lies in the future waits for it and asks `due` before it is
+//! sent, since the provider may have refused others meanwhile. It would be wrong to decide the
+//! parts one by one: a request refused by the last of them would have spent the others.
+
+use tollgate_units::{Span, Timestamp};
+
+use crate::breaker::{Breaker, BreakerSettings, BreakerState, Change, Outcome, Permit};
+use crate::concurrency::Concurrency;
+use crate::learned::{Learned, Mark};
+use crate::need::Need;
+use crate::observed::Observed;
+use crate::outlook::{Outlook, PoolRow};
+use crate::pool::Share;
+use crate::promise::{Gate, Promise};
+
+/// How far apart requests start after a refusal; each success takes a quarter off.
+const GAP: Span = Span::from_millis(100);
+/// The shortest wait for a place, when as many as the provider bears are in flight.
+const PLACE_MIN: Span = Span::from_millis(10);
+
+/// What an operator configures of a route.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RouteSettings {
+    /// When its breaker opens.
+    pub breaker: BreakerSettings,
+    /// The share of each pool that is kept for critical requests, in thousandths.
+    pub safe_permille: u32,
+}
+
+impl Default for RouteSettings {
+    fn default() -> Self {
+        Self { breaker: BreakerSettings::default(), safe_permille: 50 }
+    }
+}
+
+/// A request, as far as a route has to know it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Call {
+    /// What the provider counts of it up front.
+    pub need: Need,
+    /// Whether it may use what is kept back for critical requests.
+    pub is_critical: bool,
+    /// How long it would wait for its start.
+    pub patience: Span,
+}
+
+/// Why a route takes no request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Closed {
+    /// It has no room that the caller would wait for.
+    Full {
+        /// When it will.
+        room_at: Timestamp,
+    },
+    /// It never will: larger than the account's whole limit, or the account has none.
+    Never,
+    /// It is shut, by its breaker or by what the provider said.
+    Open {
+        /// When to ask again.
+        until: Timestamp,
+    },
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// The account is empty or misconfigured: nothing passes but one probe now and then.
+    Exhausted,
+    /// It failed: connection, timeout, 5xx.
+    Failed,
+    /// The caller's own mistake, or the caller hung up: says nothing of the provider.
+    Ignored,
+    /// It was answered.
+    Success {
+        /// How long after the send its first token came, where there was one.
+        first_token: Option<Span>,
+        /// The size of the prompt, by which that is judged.
+        prompt_tokens: u64,
+        /// What the provider counts only now.
+        afterwards: Need,
+    },
+    /// The provider refused: too much, or too busy.
+    Throttled {
+        /// What it promised.
+        retry_after: Option<Span>,
+        /// Whether the provider is overloaded (503, 529), not the account's limit reached.
+        overloaded: bool,
+    },
+    /// It was never sent.
+    Unsent,
+}
+
+/// What an ending means to an operator.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct News {
+    /// The breaker moved.
+    pub breaker: Option<Change>,
+    /// The first success after a refusal: by how many milliseconds the wait was too short, or,
+    /// below zero, too long.
+    pub reset_error_ms: Option<i64>,
+    /// The quota fell below the safe share, or is well above it again.
+    pub below_safe: Option<bool>,
+}
+
+/// A place at a route.
+#[derive(Debug)]
+#[must_use = "a pass ends in `Route::ended`; what it holds is held until then"]
+pub struct Pass {
+    /// When it may be sent.
+    pub starts_at: Timestamp,
+    number: u64,
+    need: Need,
+    is_critical: bool,
+    mark: Mark,
+    permit: Permit,
+    checks_promise: bool,
+    is_heard: bool,
+}
+
+/// One model at one account.
+#[derive(Clone, Debug)]
+pub struct Route {
+    settings: RouteSettings,
+    breaker: Breaker,
+    learned: Learned,
+    concurrency: Concurrency,
+    promise: Promise,
+    gap: Span,
+    /// The number of the next pass.
+    next: u64,
+    /// The usual length of a flight, in milliseconds × 8.
+    flight: u64,
+    is_below_safe: bool,
+}
+
+/// What a request would meet: when it may start, and whether as a check of a promise.
+struct Way {
+    start: Timestamp,
+    checks_promise: bool,
+}
+
+impl Route {
+    /// A route of which nothing is known.
+    pub fn new(settings: RouteSettings) -> Self {
+        Self {
+            settings,
+            breaker: Breaker::new(settings.breaker),
+            learned: Learned::default(),
+            concurrency: Concurrency::default(),
+            promise: Promise::default(),
+            gap: Span::ZERO,
+            next: 1,
+            flight: 0,
+            is_below_safe: false,
+        }
+    }
+
+    /// Other settings from now on; what is known stays.
+    pub fn reconfigure(&mut self, settings: RouteSettings) {
+        self.settings = settings;
+        self.breaker.reconfigure(settings.breaker);
+    }
+
+    /// What is known now, for choosing among routes. Changes nothing.
+    pub fn outlook(&self, call: &Call, now: Timestamp) -> Outlook {
+        let state = self.breaker.state(now);
+        let room_at = match self.way(call, now) {
+            Ok(way) => Some(way.start),
+            Err(Closed::Full { room_at }) => Some(room_at),
+            Err(Closed::Open { until }) => Some(until),
+            Err(Closed::Never) => None,
+        };
+        let room_at = match state {
+            BreakerState::Open { until } => room_at.map(|at| at.max(until)),
+            BreakerState::Closed | BreakerState::HalfOpen | BreakerState::Ramping { .. } => room_at,
+        };
+        Outlook {
+            state,
+            shut: self.promise.shut(now),
+            room_at,
+            headroom_permille: self.learned.headroom_permille(now),
+            first_token: self.concurrency.first_token(),
+            in_flight: self.concurrency.in_flight(),
+            concurrency: self.concurrency.limit(),
+        }
+    }
+
+    /// What is known of the provider's meters, for people.
+    pub fn pools(&self, now: Timestamp) -> impl Iterator<Item = PoolRow<'_>> {
+        self.learned.pools().map(move |pool| PoolRow::of(pool, now))
+    }
+
+    /// Takes a place, starting now or at most the call's patience later. `die` is uniform over all
+    /// integers and decides while traffic comes back.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none; then nothing has changed.
+    pub fn ask(&mut self, call: &Call, now: Timestamp, die: u64) -> Result<Pass, Closed> {
+        let way = self.way(call, now)?;
+        if way.start > now.plus(call.patience) {
+            let is_shut = self.promise.shut(now).is_some();
+            let room_at = way.start;
+            return Err(if is_shut {
+                Closed::Open { until: room_at }
+            } else {
+                Closed::Full { room_at }
+            });
+        }
+        let permit = self.breaker.may_pass(now, die).map_err(|until| Closed::Open { until })?;
+        // Nothing is written above this line but a probe's place, and nothing fails below it.
+        let number = self.next;
+        self.next += 1;
+        let mark = self.learned.take(&call.need, number, way.start, now);
+        self.concurrency.began();
+        if way.checks_promise {
+            self.promise.probing();
+        }
+        Ok(Pass {
+            starts_at: way.start,
+            number,
+            need: call.need,
+            is_critical: call.is_critical,
+            mark,
+            permit,
+            checks_promise: way.checks_promise,
+            is_heard: false,
+        })
+    }
+
+    /// Asked just before a pass that had to wait is sent: when the provider has refused others
+    /// meanwhile, its start moves, in the order of asking. Returns the start.
+    pub fn due(&mut self, pass: &mut Pass, now: Timestamp) -> Timestamp {
+        self.learned.advance(now);
+        let Some(shut) = self.promise.shut(now) else {
+            return pass.starts_at;
+        };
+        if pass.checks_promise || !self.promise.is_older(pass.number) {
+            return pass.starts_at;
+        }
+        // A route that only a probe opens is asked again when the probe may have.
+        let from =
+            if shut.until < Timestamp::MAX { shut.until } else { shut.next_probe.unwrap_or(now) };
+        self.learned.give_back(&pass.mark, &pass.need, true, now);
+        self.learned.hear(&pass.need);
+        let from = from.max(self.after_gap(now));
+        let start = self.learned.start(&pass.need, self.share(pass.is_critical), from, now);
+        pass.number = self.next;
+        self.next += 1;
+        pass.starts_at = start.unwrap_or(from).max(from);
+        pass.mark = self.learned.take(&pass.need, pass.number, pass.starts_at, now);
+        pass.starts_at
+    }
+
+    /// The head of the answer is there, be it a success or a refusal.
+    pub fn heard(&mut self, pass: &mut Pass, observed: &[Observed<'_>], now: Timestamp) {
+        self.learned.learn(observed, &pass.mark, &pass.need, now);
+        self.hear(pass);
+    }
+
+    /// How it ended. A pass that was never sent gives everything back.
+    pub fn ended(&mut self, mut pass: Pass, ended: Ended, now: Timestamp) -> News {
+        self.learned.advance(now);
+        self.hear(&mut pass);
+        let flight = (pass.number, self.next);
+        let mut news = News::default();
+        let outcome = match ended {
+            Ended::Exhausted => {
+                self.promise.exhausted(flight, now);
+                Some(Outcome::Ignored)
+            }
+            Ended::Failed => Some(Outcome::Failure),
+            Ended::Ignored => Some(Outcome::Ignored),
+            Ended::Success { first_token, prompt_tokens, afterwards } => {
+                self.succeeded(&pass, first_token.map(|span| (span, prompt_tokens)), now);
+                self.learned.settle(&afterwards, now);
+                news.reset_error_ms = self.promise.succeeded(pass.number, now);
+                Some(Outcome::Success)
+            }
+            Ended::Throttled { retry_after, overloaded } => {
+                self.throttled(&pass, retry_after, overloaded, now);
+                Some(if overloaded { Outcome::Failure } else { Outcome::Ignored })
+            }
+            Ended::Unsent => {
+                self.learned.give_back(&pass.mark, &pass.need, true, now);
+                None
+            }
+        };
+        if pass.checks_promise {
+            self.promise.probed(now);
+        }
+        self.concurrency.left();
+        match outcome {
+            Some(outcome) => news.breaker = self.breaker.ended(pass.permit, outcome, now),
+            None => self.breaker.abandoned(pass.permit),
+        }
+        news.below_safe = self.safe_passed(now);
+        news
+    }
+
+    fn hear(&mut self, pass: &mut Pass) {
+        if !pass.is_heard {
+            pass.is_heard = true;
+            self.learned.hear(&pass.need);
+        }
+    }
+
+    fn succeeded(&mut self, pass: &Pass, first_token: Option<(Span, u64)>, now: Timestamp) {
+        let flight = (pass.number, self.next);
+        self.concurrency.succeeded(flight);
+        if let Some((span, prompt_tokens)) = first_token {
+            self.concurrency.first_token_came(span, prompt_tokens, flight);
+        }
+        self.gap = Span::from_millis(self.gap.as_millis() * 3 / 4);
+        let millis = now.since(pass.starts_at).as_millis();
+        self.flight = self.flight - self.flight / 8 + millis;
+    }
+
+    fn throttled(
+        &mut self,
+        pass: &Pass,
+        retry_after: Option<Span>,
+        overloaded: bool,
+        now: Timestamp,
+    ) {
+        // No provider counts the tokens of what it refused; some count the request.
+        let tokens = Need { requests: 0, ..pass.need };
+        self.learned.give_back(&pass.mark, &tokens, false, now);
+        // What a quota explains says nothing of how many at once.
+        if overloaded || !self.learned.knows_limits() {
+            self.concurrency.pushed_back((pass.number, self.next));
+        }
+        let is_said = retry_after.is_some_and(|span| !span.is_zero());
+        if overloaded && !is_said {
+            return;
+        }
+        let predicted = self.learned.predicted(&pass.need, self.share(pass.is_critical), now);
+        self.promise.refused((pass.number, self.next), retry_after, predicted, now);
+        self.gap = self.gap.max(GAP);
+    }
+
+    /// When a request may start, as far as anything but the breaker has a say.
+    fn way(&self, call: &Call, now: Timestamp) -> Result<Way, Closed> {
+        let share = self.share(call.is_critical);
+        let (from, checks_promise) = match self.promise.gate(now) {
+            Gate::From(at) => (at, false),
+            Gate::Probe => (now, true),
+            Gate::Shut(until) => return Err(Closed::Open { until }),
+        };
+        let from = if checks_promise { from } else { from.max(self.after_gap(now)) };
+        let start = self.learned.start(&call.need, share, from, now).ok_or(Closed::Never)?;
+        if self.concurrency.is_full() {
+            return Err(Closed::Full { room_at: start.max(now.plus(self.until_a_place())) });
+        }
+        if self.learned.is_full() {
+            return Err(Closed::Full { room_at: start });
+        }
+        // A check of a promise goes now, whatever our picture of the meters says.
+        Ok(Way { start: if checks_promise { now } else { start }, checks_promise })
+    }
+
+    fn after_gap(&self, now: Timestamp) -> Timestamp {
+        if self.gap.is_zero() { now } else { self.learned.last_start().plus(self.gap).max(now) }
+    }
+
+    fn until_a_place(&self) -> Span {
+        let places = u64::from(self.concurrency.limit().unwrap_or(1).max(1));
+        Span::from_millis(self.flight / 8 / places).max(PLACE_MIN)
+    }
+
+    fn share(&self, is_critical: bool) -> Share {
+        Share { safe_permille: self.settings.safe_permille, is_critical }
+    }
+
+    /// Whether the quota has passed the safe share: down at it, up at twice as much, so that what
+    /// hovers there is told once.
+    fn safe_passed(&mut self, now: Timestamp) -> Option<bool> {
+        let headroom = self.learned.headroom_permille(now);
+        let safe = self.settings.safe_permille;
+        let is_below =
+            if self.is_below_safe { headroom <= safe.saturating_mul(2) } else { headroom <= safe };
+        let has_passed = is_below != self.is_below_safe;
+        self.is_below_safe = is_below;
+        has_passed.then_some(is_below)
+    }
+}
