@@ -1,7 +1,7 @@
 //! One of a provider's own meters, as far as its answers taught us.
 //!
 //! A pool refills continuously, or all at once at its reset. The latter is paced all the same: a
-//! sixth of it at once, then evenly, because such providers look at slices of the window too
+//! part of it at once, then evenly, because such providers look at slices of the window too
 //! (Azure: one and ten seconds) and because everybody who waited for a reset comes back with it.
 //! What an answer reports is old when it comes: it corrects our picture only by what lies outside
 //! everything that may have happened since (docs/decisions/0012).
@@ -16,8 +16,12 @@ use crate::need::Counted;
 use crate::observed::{Observed, Refill};
 use crate::window;
 
-/// The part of an `AtReset` pool that may go at once.
-const AT_ONCE: u64 = 6;
+/// The part of an `AtReset` pool that may go at once: of tokens, and of requests, which Azure
+/// counts in slices of seconds as well.
+const TOKENS_AT_ONCE: u64 = 6;
+const REQUESTS_AT_ONCE: u64 = 60;
+/// After this part of a window it shows what others use of it.
+const FOREIGN_AFTER: u64 = 6;
 /// How far two reports of one reset may lie apart: whole seconds, and the way of the answer.
 const RESET_SLACK: Span = Span::from_secs(2);
 
@@ -48,6 +52,11 @@ struct Turn {
     used: u64,
     /// Whether the provider said when it ends.
     is_said: bool,
+    /// What reports showed beyond our own, in this window and in the one before.
+    foreign: i128,
+    foreign_before: u64,
+    /// What others are expected to use of a whole window.
+    expected: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -76,11 +85,7 @@ impl Pool {
         let window = window::inferred(seen, now).unwrap_or(window::DEFAULT);
         let kind = match seen.refill {
             Refill::Continuous => Kind::Continuous,
-            Refill::AtReset => Kind::AtReset(Turn {
-                ends_at: seen.reset_at.filter(|at| *at > now).unwrap_or(now.plus(window)),
-                used: 0,
-                is_said: seen.reset_at.is_some_and(|at| at > now),
-            }),
+            Refill::AtReset => Kind::AtReset(Turn::new(seen, window, now)),
         };
         let mut pool = Self {
             name: seen.name.to_owned(),
@@ -230,9 +235,8 @@ impl Pool {
                 if between.sent_at < begun || now < begun {
                     return;
                 }
-                let used = turn.used.saturating_sub(between.ahead);
-                let right = used.max(low).min(high.unwrap_or(u64::MAX));
-                turn.used = right.saturating_add(turn.used - used);
+                let bounds = (low, high.unwrap_or(u64::MAX));
+                turn.correct(bounds, between.ahead, (window, now));
             }
         }
     }
@@ -288,15 +292,24 @@ impl Pool {
     fn burst(&self, limit: u64) -> u64 {
         match self.kind {
             Kind::Continuous => limit,
-            Kind::AtReset(_) => (limit / AT_ONCE).max(1),
+            Kind::AtReset(_) => (limit / self.at_once()).max(1),
+        }
+    }
+
+    fn at_once(&self) -> u64 {
+        match self.counts {
+            Counted::InputTokens | Counted::OutputTokens | Counted::Tokens => TOKENS_AT_ONCE,
+            Counted::Requests => REQUESTS_AT_ONCE,
         }
     }
 
     fn drain(&self, limit: u64) -> Drain {
         match &self.kind {
             // Wherever the window begins, a burst and the rest of it are not more than its limit.
-            Kind::AtReset(turn) if !turn.is_said => Drain((limit - limit / AT_ONCE).max(1)),
-            Kind::Continuous | Kind::AtReset(_) => Drain(limit),
+            Kind::AtReset(turn) if !turn.is_said => Drain((limit - self.burst(limit)).max(1)),
+            // Others of the account have their part of every second too.
+            Kind::AtReset(turn) => Drain((limit - turn.expected.min(limit / 10 * 9)).max(1)),
+            Kind::Continuous => Drain(limit),
         }
     }
 
@@ -319,6 +332,32 @@ impl Pool {
 }
 
 impl Turn {
+    fn new(seen: &Observed<'_>, window: Span, now: Timestamp) -> Self {
+        let said = seen.reset_at.filter(|at| *at > now);
+        Self {
+            ends_at: said.unwrap_or(now.plus(window)),
+            used: 0,
+            is_said: said.is_some(),
+            foreign: 0,
+            foreign_before: 0,
+            expected: 0,
+        }
+    }
+
+    /// Brings what is used between `low` and `high`; the difference is what others did.
+    fn correct(&mut self, (low, high): (u64, u64), ahead: u64, (window, now): (Span, Timestamp)) {
+        let used = self.used.saturating_sub(ahead);
+        let right = used.max(low).min(high);
+        self.used = right.saturating_add(self.used - used);
+        self.foreign += i128::from(right) - i128::from(used);
+        let passed = now.since(self.ends_at.minus(window)).as_millis();
+        let window = window.as_millis();
+        let is_enough = passed.saturating_mul(FOREIGN_AFTER) >= window;
+        let projected = self.foreign.max(0) * i128::from(window) / i128::from(passed.max(1));
+        let projected = if is_enough { u64::try_from(projected).unwrap_or(u64::MAX) } else { 0 };
+        self.expected = self.foreign_before.max(projected);
+    }
+
     fn roll(&mut self, window: Span, time: Timestamp) {
         if time < self.ends_at {
             return;
@@ -327,6 +366,9 @@ impl Turn {
         let passed = time.since(self.ends_at).as_millis() / window + 1;
         self.ends_at = self.ends_at.plus(Span::from_millis(passed.saturating_mul(window)));
         self.used = 0;
+        self.foreign_before = u64::try_from(self.foreign.max(0)).unwrap_or(u64::MAX);
+        self.foreign = 0;
+        self.expected = self.foreign_before;
     }
 }
 
