@@ -9,7 +9,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tollgate_policy::Ended;
 use tollgate_units::Span;
-use tollgate_wire::{Judgement, Notice, NoticeKind, edit, judge, reply, without_account};
+use tollgate_wire::{
+    Judgement, Notice, NoticeKind, dialect_of, edit, judge, reply, without_account,
+};
 
 use crate::flight::Flight;
 use crate::gate::{Gateway, Live};
@@ -140,7 +142,8 @@ pub(crate) async fn judged(
     let (parts, body) = response.into_parts();
     let patience = Duration::from_millis(live.bounds.idle.as_millis());
     let body = tokio::time::timeout(patience, explanation(body)).await.unwrap_or_default();
-    match judge(parts.status, &parts.headers, &body) {
+    let now = gate.clock().now();
+    match judge(dialect_of("openai", ""), parts.status, &parts.headers, &body, now) {
         Judgement::CallerFault => {
             let readable = is_identity(&parts.headers);
             let told = if readable { without_account(&body) } else { Bytes::new() };
@@ -150,18 +153,21 @@ pub(crate) async fn judged(
             *passed.headers_mut() = crate::headers::returnable(&parts.headers);
             Ok(passed)
         }
-        Judgement::Throttled { retry_after } => {
+        Judgement::Throttled { retry_after, .. } => {
             tell_operator(provider, parts.status);
             Err(Fault::Throttled(retry_after))
         }
-        Judgement::OperatorFault => {
+        Judgement::TooLarge => {
+            tell_operator(provider, parts.status);
+            Err(Fault::Throttled(None))
+        }
+        Judgement::Exhausted | Judgement::NoQuota | Judgement::OperatorFault => {
             let status = parts.status;
             tracing::error!(%status, provider, "the provider refuses this account");
-            let (webhook, now) = (live.webhook.as_ref(), gate.clock().now());
-            gate.alerts.account(provider, status, webhook, now);
+            gate.alerts.account(provider, status, live.webhook.as_ref(), now);
             Err(Fault::Operator)
         }
-        Judgement::Answered | Judgement::Failed => {
+        Judgement::Answered | Judgement::Failed { .. } => {
             tell_operator(provider, parts.status);
             Err(Fault::Failed)
         }

@@ -1,17 +1,22 @@
 //! What a provider's status and body mean for the caller, the limits and the breaker.
 //!
-//! Statuses come first; the body only tells an exhausted account from a rate limit, because one of
-//! them ends by waiting and the other by paying. Error bodies vary: the code may be a string or a
-//! number, the whole may be wrapped in a list. What cannot be read decides nothing.
+//! What the body says comes first where a dialect knows the saying: one status means a rate limit,
+//! an empty account, a plan without the model, and a request that no waiting makes fit. Then comes
+//! the status. What cannot be read decides nothing.
+
+pub(crate) mod explained;
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use memchr::memmem;
-use serde_json::Value as Json;
-use tollgate_units::Span;
+use tollgate_units::{Span, Timestamp};
 
+use self::explained::Explained;
+use crate::dialect::{Calendar, Dialect, ErrorRule, Meaning, Says, compatible};
+use crate::limits::hints::find_ignoring_case;
+use crate::limits::{Counted, DAY, Report, Reported, report_with};
 use crate::walk::Value;
 use crate::{Place, sse};
 
@@ -22,91 +27,130 @@ pub enum Judgement {
     Answered,
     /// The provider refused this request for what it says: passes on.
     CallerFault,
+    /// The account has nothing left to spend: it ends by paying, not by waiting. Never retried.
+    Exhausted,
     /// The provider is in trouble: another may not be.
-    Failed,
-    /// The account is at fault: wrong key, no access, quota exhausted. The operator's business.
+    Failed {
+        /// It has too much to do, whoever asks: its every account and model may be concerned.
+        overloaded: bool,
+    },
+    /// The account's plan has none of this at all: a mistake of configuration. Never retried, and
+    /// no sign of ill health.
+    NoQuota,
+    /// The provider refuses the account: wrong key, no access.
     OperatorFault,
     /// The account is over a rate limit.
     Throttled {
         /// When the provider says it recovers.
         retry_after: Option<Span>,
+        /// Whether the limit is one for the day.
+        per_day: bool,
+        /// What the limit counts, where that is said.
+        counts: Option<Counted>,
     },
+    /// The request alone is larger than the account's limit: it never fits there as it is.
+    TooLarge,
 }
 
-/// Judges an answer by its status, headers and (for an error) body.
-pub fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Judgement {
+/// Judges an answer of a provider that speaks `dialect` by its status, headers and (for an error)
+/// body, read at `now`.
+pub fn judge(
+    dialect: &Dialect,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Judgement {
+    if status.is_success() {
+        return Judgement::Answered;
+    }
+    let explained = Explained::read(body);
+    let rules = dialect.errors.iter().chain(compatible::ERRORS);
+    let mut said = rules.filter(|rule| is_said(rule, status, &explained));
+    match said.next().map(|rule| rule.means) {
+        Some(Meaning::CallerFault) => Judgement::CallerFault,
+        Some(Meaning::Exhausted) => Judgement::Exhausted,
+        Some(Meaning::NoQuota) => Judgement::NoQuota,
+        Some(Meaning::OperatorFault) => Judgement::OperatorFault,
+        Some(Meaning::Overloaded) => Judgement::Failed { overloaded: true },
+        Some(Meaning::TooLarge) => Judgement::TooLarge,
+        None => by_status(dialect, status, headers, (&explained, now)),
+    }
+}
+
+fn by_status(
+    dialect: &Dialect,
+    status: StatusCode,
+    headers: &HeaderMap,
+    (explained, now): (&Explained, Timestamp),
+) -> Judgement {
     match status.as_u16() {
-        200..=299 => Judgement::Answered,
-        401..=403 => Judgement::OperatorFault,
-        // 408 is the provider's own time-out, 498 Groq's "no capacity".
-        408 | 498 => Judgement::Failed,
-        400 | 429 if is_account_exhausted(body) => Judgement::OperatorFault,
-        429 => Judgement::Throttled { retry_after: retry_after(headers) },
+        401 | 403 => Judgement::OperatorFault,
+        402 => Judgement::Exhausted,
+        429 => throttled(&report_with(dialect, headers, explained, now), explained),
+        // 498 is Groq's "no capacity", 529 Anthropic's "overloaded".
+        498 | 529 => Judgement::Failed { overloaded: true },
+        // 408 is the provider's own time-out.
+        408 => Judgement::Failed { overloaded: false },
         400..=499 => Judgement::CallerFault,
         // A redirect is not followed: a base URL that redirects is as good as none.
-        _ => Judgement::Failed,
+        _ => Judgement::Failed { overloaded: false },
     }
 }
 
-/// Whether an error says that the account has nothing left to spend.
-fn is_account_exhausted(body: &[u8]) -> bool {
-    let Ok(answer) = serde_json::from_slice::<Json>(body) else {
-        return false;
-    };
-    let error = answer.get(0).unwrap_or(&answer).get("error").unwrap_or(&Json::Null);
-    let said = |owner: &Json, name: &str| owner.get(name)?.as_str().map(str::to_owned);
-    let codes = [said(error, "code"), said(error, "type"), {
-        let details = error.get("details").unwrap_or(&Json::Null);
-        said(details, "error_code")
-    }];
-    let is_spent = codes.iter().flatten().any(|code| is_exhausted(code));
-    // A limit that the operator set for itself at Anthropic has no code of its own.
-    is_spent || said(error, "message").is_some_and(|message| message.starts_with(OWN_LIMIT))
-}
-
-const OWN_LIMIT: &str = "You have reached your specified API usage limits";
-
-fn is_exhausted(code: &str) -> bool {
-    matches!(
-        code,
-        "billing_error"
-            | "billing_hard_limit_reached"
-            | "billing_not_active"
-            | "credit_balance_exhausted"
-            | "enforced_spend_limit_reached"
-            | "insufficient_quota"
-            | "organization_usage_limit_exceeded"
-    ) || code.ends_with("_spend_limit_exceeded")
-}
-
-/// Longer than this a provider does not mean it.
-const RETRY_AFTER_MAX: Span = Span::from_secs(24 * 60 * 60);
-
-/// When to come back; none if nothing sensible is said. Zero is not: some send it with a limit that
-/// is still spent. A date would need a clock to mean anything.
-fn retry_after(headers: &HeaderMap) -> Option<Span> {
-    let millis = |name, factor| {
-        let value = headers.get(name)?.to_str().ok()?;
-        Some(Span::from_millis(decimal_times(value.trim(), factor)?))
-    };
-    let sane = |span: &Span| !span.is_zero() && *span <= RETRY_AFTER_MAX;
-    let exact = millis("retry-after-ms", 1).filter(sane);
-    exact.or_else(|| millis("retry-after", 1000).filter(sane))
-}
-
-/// `7.66` times `factor`, rounded up.
-fn decimal_times(text: &str, factor: u64) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) {
-        return None;
+/// A rate limit, unless what refused is a limit of nothing, or less than what was requested.
+fn throttled(report: &Report, explained: &Explained) -> Judgement {
+    let message = explained.message();
+    let is_nothing = |limit: Option<u64>| limit == Some(0);
+    let told = report.limits.iter().any(|limit| is_nothing(limit.limit) && !limit.is_aside);
+    let limit = number_after(message, "limit: ").or_else(|| number_after(message, "limit "));
+    if told || is_nothing(limit) {
+        return Judgement::NoQuota;
     }
-    let scaled = whole.parse::<u64>().ok()?.checked_mul(factor)?;
-    // Nine places are more than any clock has; what comes after them can only round up.
-    let places = fraction.get(..9).unwrap_or(fraction);
-    let unit = 10_u64.pow(u32::try_from(places.len()).ok()?);
-    let part = if places.is_empty() { 0 } else { places.parse::<u64>().ok()? };
-    scaled.checked_add(part.checked_mul(factor)?.div_ceil(unit))
+    let requested = number_after(message, "requested ");
+    if requested.zip(limit).is_some_and(|(requested, limit)| requested > limit) {
+        return Judgement::TooLarge;
+    }
+    let mut spent = report.limits.iter().filter(|limit| limit.remaining == Some(0));
+    let one = spent.next().filter(|_| spent.next().is_none());
+    let counts = KINDS.iter().find(|(code, _)| explained.has_code(code)).map(|(_, counts)| *counts);
+    let by_day = ["per day", "(rpd)", "(tpd)"];
+    Judgement::Throttled {
+        retry_after: report.retry_after,
+        per_day: report.limits.iter().any(is_spent_day)
+            || by_day.iter().any(|words| find_ignoring_case(message, words).is_some()),
+        counts: counts.or_else(|| one.map(|limit| limit.counts)),
+    }
+}
+
+fn is_spent_day(limit: &Reported) -> bool {
+    let is_day = matches!(limit.calendar, Some(Calendar::DayPacific | Calendar::DayUtc))
+        || limit.window == Some(DAY);
+    limit.remaining == Some(0) && is_day
+}
+
+/// OpenAI says in the error's type what ran out.
+const KINDS: &[(&str, Counted)] = &[("requests", Counted::Requests), ("tokens", Counted::Tokens)];
+
+/// The whole number that stands in `message` after `words`, which are in lower case.
+fn number_after(message: &str, words: &str) -> Option<u64> {
+    let at = find_ignoring_case(message, words)?.checked_add(words.len())?;
+    let rest = message.get(at..)?;
+    let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+    let (digits, after) = rest.split_at_checked(end)?;
+    // "limit: 0.5" is a price, and "limit: 0" the end of a sentence.
+    let goes_on = after
+        .strip_prefix('.')
+        .is_some_and(|decimals| decimals.starts_with(|letter: char| letter.is_ascii_digit()));
+    digits.parse().ok().filter(|_| !goes_on)
+}
+
+fn is_said(rule: &ErrorRule, status: StatusCode, explained: &Explained) -> bool {
+    rule.at.contains(&status.as_u16())
+        && match rule.says {
+            Says::Code(code) => explained.has_code(code),
+            Says::Words(words) => find_ignoring_case(explained.message(), words).is_some(),
+        }
 }
 
 /// An error body without the ids of the operator's account.

@@ -15,12 +15,14 @@
 mod anthropic;
 mod ask;
 mod calls;
+mod dialect;
 mod edit;
 mod endpoint;
 mod errand;
 mod image;
 mod judge;
 mod kinds;
+mod limits;
 mod malformed;
 mod models;
 mod notice;
@@ -29,6 +31,7 @@ mod place;
 mod prompt;
 mod read;
 mod reply;
+mod reset;
 mod sse;
 mod standing;
 mod stored;
@@ -41,11 +44,16 @@ mod walk;
 
 pub use ask::{Ask, Cap, CapField, Extra, Keeping, Server, Tool, ToolList};
 pub use calls::{ToolCall, ToolCalls, tool_calls_of};
+pub use dialect::{
+    Calendar, DIALECTS, Dialect, ErrorRule, LimitHeaders, Meaning, MoreHeaders, ReserveRule, Says,
+    Weighed, Windows, dialect_of,
+};
 pub use edit::{CapEdit, Edits, edit};
 pub use endpoint::{Endpoint, Protocol};
 pub use errand::Errand;
 pub use judge::{Judgement, answer_without_account, judge, without_account};
 pub use kinds::{HIDDEN, HOSTED, family, undated};
+pub use limits::{Counted, LIMITS_MAX, Refill, Report, Reported, report};
 pub use malformed::{Malformed, MalformedKind};
 pub use models::{model_json, models_json};
 pub use notice::{Limited, Notice, NoticeKind, Reply};
@@ -53,6 +61,7 @@ pub use place::{Place, text};
 pub use prompt::{Detail, FunctionShape, Image, Prompt, PropertyShape};
 pub use read::read;
 pub use reply::reply;
+pub use reset::{ResetGrammar, go_duration};
 pub use standing::{QuotaPolicy, QuotaUnit, StandingHeaders, Stands, rfc3339};
 pub use stored::{Reference, Stored, StoredKind, created_of, is_finished};
 pub use strict::check as check_json;

@@ -1,35 +1,67 @@
 use http::HeaderValue;
 
 use super::*;
+use crate::dialect_of;
 
-fn judged(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Judgement {
+mod known;
+
+const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+type Headers = &'static [(&'static str, &'static str)];
+
+fn judged_of(host: &str, status: u16, headers: Headers, body: &str) -> Judgement {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         map.insert(*name, HeaderValue::from_static(value));
     }
-    judge(StatusCode::from_u16(status).unwrap(), &map, body.as_bytes())
+    let status = StatusCode::from_u16(status).unwrap();
+    let dialect = match host {
+        "anthropic" | "azure-openai" | "cohere" | "gemini" => dialect_of(host, ""),
+        host => dialect_of("openai", host),
+    };
+    judge(dialect, status, &map, body.as_bytes(), NOW)
 }
+
+fn judged(status: u16, headers: Headers, body: &str) -> Judgement {
+    judged_of("", status, headers, body)
+}
+
+const fn throttled_for(millis: Option<u64>, counts: Option<Counted>) -> Judgement {
+    let retry_after = match millis {
+        Some(millis) => Some(Span::from_millis(millis)),
+        None => None,
+    };
+    Judgement::Throttled { retry_after, per_day: false, counts }
+}
+
+const FAILED: Judgement = Judgement::Failed { overloaded: false };
+const OVERLOADED: Judgement = Judgement::Failed { overloaded: true };
 
 #[test]
 fn statuses_have_one_meaning_each() {
-    use Judgement::{Answered, CallerFault, Failed, OperatorFault};
-    let throttled = Judgement::Throttled { retry_after: None };
+    use Judgement::{Answered, CallerFault, Exhausted, OperatorFault};
     let table: &[(&[u16], Judgement)] = &[
         (&[200, 201, 299], Answered),
         (&[400, 404, 405, 409, 413, 415, 422, 499], CallerFault),
-        (&[401, 402, 403], OperatorFault),
-        (&[429], throttled),
-        (&[301, 307, 408, 498, 500, 502, 503, 504, 529], Failed),
+        (&[401, 403], OperatorFault),
+        (&[402], Exhausted),
+        (&[429], throttled_for(None, None)),
+        (&[301, 307, 408, 500, 502, 503, 504], FAILED),
+        (&[498, 529], OVERLOADED),
     ];
-    for (statuses, judgement) in table {
-        for status in *statuses {
-            assert_eq!(judged(*status, &[], ""), *judgement, "{status}");
+    for dialect in crate::DIALECTS.into_iter().chain([dialect_of("openai", "")]) {
+        for (statuses, judgement) in table {
+            for status in *statuses {
+                let code = StatusCode::from_u16(*status).unwrap();
+                let judged = judge(dialect, code, &HeaderMap::new(), b"", NOW);
+                assert_eq!(judged, *judgement, "{} {status}", dialect.name);
+            }
         }
     }
 }
 
 #[test]
-fn an_exhausted_account_is_the_operators_business_and_a_rate_limit_is_not() {
+fn an_exhausted_account_is_no_rate_limit() {
     let exhausted = [
         r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}"#,
         r#"{"error":{"type":"insufficient_quota","code":null}}"#,
@@ -38,33 +70,31 @@ fn an_exhausted_account_is_the_operators_business_and_a_rate_limit_is_not() {
         r#"{"error":{"code":"project_spend_limit_exceeded"}}"#,
         r#"{"error":{"code":"organization_usage_limit_exceeded"}}"#,
         r#"[{"error":{"code":"insufficient_quota"}}]"#,
-        r#"{"type":"error","error":{"type":"rate_limit_error","message":"m",
-            "details":{"error_code":"enforced_spend_limit_reached"}}}"#,
+        r#"{"code":"insufficient_quota"}"#,
     ];
     for body in exhausted {
-        assert_eq!(judged(429, &[], body), Judgement::OperatorFault, "{body}");
+        assert_eq!(judged(429, &[], body), Judgement::Exhausted, "{body}");
     }
     let limited = [
-        r#"{"error":{"message":"insufficient_quota","type":"tokens","code":"rate_limit_exceeded"}}"#,
+        r#"{"error":{"message":"insufficient_quota","code":"rate_limit_exceeded"}}"#,
         r#"{"error":{"code":"429"}}"#,
         r#"{"error":{"code":429}}"#,
+        r#"{"error":{"code":null,"type":7,"details":{"reason":[]}}}"#,
         r#"{"error":"insufficient_quota"}"#,
-        r#"{"code":"insufficient_quota"}"#,
         "insufficient_quota",
+        "[]",
+        "[[]]",
     ];
     for body in limited {
-        assert_eq!(judged(429, &[], body), Judgement::Throttled { retry_after: None }, "{body}");
+        assert_eq!(judged(429, &[], body), throttled_for(None, None), "{body}");
     }
     let hard = r#"{"error":{"code":"billing_hard_limit_reached"}}"#;
-    assert_eq!(judged(400, &[], hard), Judgement::OperatorFault);
-    let own = r#"{"type":"error","error":{"type":"invalid_request_error",
-        "message":"You have reached your specified API usage limits. You will regain access on …"}}"#;
-    assert_eq!(judged(400, &[], own), Judgement::OperatorFault);
+    assert_eq!(judged(400, &[], hard), Judgement::Exhausted);
 }
 
 #[test]
 fn a_wait_is_believed_when_it_is_sane() {
-    type Row = (&'static [(&'static str, &'static str)], Option<u64>);
+    type Row = (Headers, Option<u64>);
     let table: &[Row] = &[
         (&[("retry-after", "56")], Some(56_000)),
         (&[("retry-after", "7.66")], Some(7_660)),
@@ -72,10 +102,13 @@ fn a_wait_is_believed_when_it_is_sane() {
         (&[("retry-after", "1.1234567891234")], Some(1_124)),
         (&[("retry-after-ms", "84")], Some(84)),
         (&[("retry-after-ms", "84.5")], Some(85)),
+        (&[("x-ms-retry-after-ms", "850")], Some(850)),
         (&[("retry-after-ms", "84"), ("retry-after", "1")], Some(84)),
         (&[("retry-after-ms", "0"), ("retry-after", "1")], Some(1_000)),
+        (&[("retry-after-ms", "?"), ("retry-after", "1")], Some(1_000)),
         (&[("retry-after", "86400")], Some(86_400_000)),
         (&[("retry-after", "86401")], None),
+        (&[("retry-after", "31536000")], None),
         (&[("retry-after", "99999999999999999999")], None),
         (&[("retry-after", "18446744073709551615")], None),
         (&[("retry-after", "-1")], None),
@@ -83,12 +116,15 @@ fn a_wait_is_believed_when_it_is_sane() {
         (&[("retry-after", ".5")], None),
         (&[("retry-after", "1e3")], None),
         (&[("retry-after", "")], None),
+        (&[("retry-after", "Thu, 01 Jan 2026 00:00:02 GMT")], Some(2_000)),
+        (&[("retry-after", "Thursday, 01-Jan-26 00:00:02 GMT")], Some(2_000)),
+        (&[("retry-after", "Thu Jan  1 00:00:02 2026")], Some(2_000)),
         (&[("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT")], None),
+        (&[("retry-after", "Fri, 01 Jan 2027 00:00:00 GMT")], None),
         (&[], None),
     ];
     for (headers, millis) in table {
-        let retry_after = millis.map(Span::from_millis);
-        assert_eq!(judged(429, headers, ""), Judgement::Throttled { retry_after }, "{headers:?}");
+        assert_eq!(judged(429, headers, ""), throttled_for(*millis, None), "{headers:?}");
     }
 }
 
