@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tollgate_gateway::Asker;
-use tollgate_wire::{Endpoint, Protocol};
+use tollgate_wire::{Destination, Endpoint, Protocol};
 
 use crate::objection::{Objection, mistake};
 use crate::plane::Admin;
@@ -42,35 +42,54 @@ pub(crate) async fn explain(
     State(admin): State<Admin>,
     Json(question): Json<Question>,
 ) -> Response {
-    let endpoint = match question.path.as_deref().map(|path| (path, Endpoint::of_path(path))) {
+    let mut to = match question.path.as_deref().map(|path| (path, Destination::of_path(path))) {
         Some((path, None)) => {
             return mistake(StatusCode::NOT_FOUND, &format!("there is no path {path} to explain"));
         }
-        Some((_, Some(endpoint))) => endpoint,
-        None => usual_endpoint(&admin, &question),
+        Some((_, Some(to))) => to,
+        None => usual_endpoint(&admin, &question).into(),
     };
     let body = match (&question.request, &question.model) {
         (Some(request), None) => request.get().to_owned(),
+        (Some(request), Some(model)) if is_named_by_path(&to) => {
+            to.model = Some(model.clone());
+            request.get().to_owned()
+        }
         (Some(request), Some(model)) => match for_model(request, model) {
             Some(request) => request,
             None => return mistake(StatusCode::BAD_REQUEST, "the request is not a JSON object"),
         },
-        (None, Some(model)) => json!({
-            "model": model,
-            "messages": [{"role": "user", "content": "Hello"}],
-            "max_tokens": (endpoint == Endpoint::Messages).then_some(1024),
-        })
-        .to_string(),
+        (None, Some(model)) => hello(&mut to, model).to_string(),
         (None, None) => {
             return mistake(StatusCode::BAD_REQUEST, "name a model, or give a whole request");
         }
     };
     let Question { key, issuer, tier, user, ip, session, .. } = question;
     let asker = Asker { key, issuer, tier, user, ip, session };
-    match admin.gateway.explain(&asker, endpoint, &body.into()).await {
+    match admin.gateway.explain(&asker, to, &body.into()).await {
         Ok(explanation) => Json(explanation).into_response(),
         Err(unnamed) => Objection::field(unnamed.field, unnamed.message).into_response(),
     }
+}
+
+/// Whether the path names the model, and the body does not.
+fn is_named_by_path(to: &Destination) -> bool {
+    to.model.is_some() || to.endpoint.protocol() == Protocol::Gemini
+}
+
+/// The least request to a model.
+fn hello(to: &mut Destination, model: &str) -> Value {
+    if is_named_by_path(to) {
+        to.model = Some(model.to_owned());
+    }
+    if to.endpoint.protocol() == Protocol::Gemini {
+        return json!({"contents": [{"parts": [{"text": "Hello"}]}]});
+    }
+    json!({
+        "model": model,
+        "messages": [{"role": "user", "content": "Hello"}],
+        "max_tokens": (to.endpoint == Endpoint::Messages).then_some(1024),
+    })
 }
 
 /// Where the model in question is usually asked for.
@@ -88,9 +107,9 @@ fn usual_endpoint(admin: &Admin, question: &Question) -> Endpoint {
     let live = admin.gateway.live();
     let model = question.model.as_ref().or(known.model.as_ref());
     match model.and_then(|model| live.policy.protocol_of(model)) {
-        Some(Protocol::Anthropic) => Endpoint::Messages,
+        Some(protocol) if protocol != Protocol::OpenAi => protocol.usual(),
         _ if known.input.is_some() && known.messages.is_none() => Endpoint::Responses,
-        Some(Protocol::OpenAi) | None => Endpoint::ChatCompletions,
+        Some(_) | None => Endpoint::ChatCompletions,
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tollgate_limits::{Denied, Short, Standing, Wait};
 use tollgate_policy::{Caller, Candidate, OnRunaway, Plan, Refusal};
 use tollgate_units::{Amount, Span, Tokens};
-use tollgate_wire::Endpoint;
+use tollgate_wire::Destination;
 
 use crate::admit::{First, NoRoom, first};
 use crate::downgrade::{Downgrades, Unserved};
@@ -76,7 +76,7 @@ impl Gateway {
     pub async fn explain(
         self: &Arc<Self>,
         asker: &Asker,
-        endpoint: Endpoint,
+        to: impl Into<Destination>,
         body: &Bytes,
     ) -> Result<Explanation, Unnamed> {
         if let Some(refused) = self.refused_key(asker) {
@@ -84,7 +84,7 @@ impl Gateway {
         }
         let caller = self.asking(asker)?;
         let tier = caller.tier_name().to_string();
-        let foreseen = self.foresee(caller, asker.session.as_deref(), (endpoint, body)).await;
+        let foreseen = self.foresee(caller, asker.session.as_deref(), (to.into(), body)).await;
         Ok(foreseen.unwrap_or_else(|refusal| Explanation {
             tier,
             refusal: Some(refusal),
@@ -114,12 +114,12 @@ impl Gateway {
         self: &Arc<Self>,
         caller: Caller,
         session: Option<&str>,
-        (endpoint, body): (Endpoint, &Bytes),
+        (to, body): (Destination, &Bytes),
     ) -> Result<Explanation, String> {
         let told = |refusal: Refusal| refusal.notice(String::new(), Span::ZERO).message;
         let malformed = |malformed| told(Refusal::Malformed(malformed));
         let busy = |Busy| BUSY.to_owned();
-        let ask = self.scales.read(endpoint, body).await.map_err(busy)?.map_err(malformed)?;
+        let ask = self.scales.read(to, body).await.map_err(busy)?.map_err(malformed)?;
         let caller = caller.speaking_for(&ask).map_err(malformed)?;
         let session = session.or(ask.session.as_deref()).map(|name| caller.session(name));
         let caller = match session {

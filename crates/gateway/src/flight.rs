@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tollgate_limits::SettlementKind;
 use tollgate_policy::{Bound, Ended, Plan};
 use tollgate_units::{NanoUsd, Span, Tokens};
-use tollgate_wire::{Endpoint, Keeping, Stored, StoredKind, ToolCalls, Usage};
+use tollgate_wire::{Keeping, Stored, StoredKind, ToolCalls, Usage};
 
 use crate::admit::Admitted;
 use crate::alerts;
@@ -58,7 +58,7 @@ impl Flight {
     pub(crate) fn new(gate: &Arc<Gateway>, inbound: &Inbound, room: Room) -> Self {
         let Room { admitted, weight, in_shadow } = room;
         let ask = admitted.plan.ask();
-        let weight = if ask.endpoint == Endpoint::CountTokens { Weight::NONE } else { weight };
+        let weight = if ask.endpoint.only_counts() { Weight::NONE } else { weight };
         let reserved = weight.counts.input.plus(admitted.output().times(ask.answers));
         gate.sums.reserved(reserved);
         Self {

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use tollgate_policy::{Moment, Options, Policy};
 use tollgate_store::{Clock, Memory, Owners};
 use tollgate_units::{Amount, Span};
-use tollgate_wire::{Endpoint, Errand, Notice, NoticeKind};
+use tollgate_wire::{Destination, Errand, Notice, NoticeKind};
 
 use crate::alerts::{Alerts, Webhook};
 use crate::answer::{self, Outgoing, json, render};
@@ -237,10 +237,11 @@ impl Gateway {
         }
         let path = inbound.parts.uri.path();
         if inbound.parts.method == Method::POST
-            && let Some(endpoint) = Endpoint::of_path(path)
+            && let Some(to) = Destination::of_path(path)
         {
             // Boxed, so that it goes when the answer's head is there: a stream stays for minutes.
-            return Box::pin(pipeline::answer(&self, inbound, endpoint, body)).await;
+            let to = to.with_query(inbound.parts.uri.query());
+            return Box::pin(pipeline::answer(&self, inbound, to, body)).await;
         }
         match identify::identify(&inbound, &self).await {
             Err(refusal) => stopped::refuse(&self, &inbound, refusal),
@@ -324,7 +325,9 @@ fn not_found(inbound: &Inbound) -> String {
         "There is no {} {} here. \
          What is served: /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses \
          and what stands under it, /v1/moderations, /v1/messages, /v1/messages/count_tokens, \
-         /v1/models and /v1/limits.",
+         /v1/models and /v1/limits; \
+         /v2/chat, /v2/embed and /v2/rerank; /v1beta/models/{{model}} with :generateContent, \
+         :streamGenerateContent and :countTokens.",
         inbound.parts.method,
         inbound.parts.uri.path()
     )

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
 use tollgate_policy::Options;
-use tollgate_wire::Endpoint;
+use tollgate_wire::Destination;
 
 use crate::admit::{Admitted, Asking, admit};
 use crate::answer::Outgoing;
@@ -34,10 +34,10 @@ use crate::stored::own;
 pub(crate) async fn answer(
     gate: &Arc<Gateway>,
     inbound: Inbound,
-    endpoint: Endpoint,
+    to: Destination,
     body: Incoming,
 ) -> Response<Outgoing> {
-    match serve(gate, &inbound, endpoint, body).await {
+    match serve(gate, &inbound, to, body).await {
         Ok(response) => response,
         Err(stopped) => stopped.into_response(gate, &inbound),
     }
@@ -46,11 +46,11 @@ pub(crate) async fn answer(
 async fn serve(
     gate: &Arc<Gateway>,
     inbound: &Inbound,
-    endpoint: Endpoint,
+    to: Destination,
     body: Incoming,
 ) -> Result<Response<Outgoing>, Stopped> {
     let caller = identify(inbound, gate).await.map_err(Stopped::Unknown)?;
-    let asked = read(gate, inbound, endpoint, body).await.map_err(Stopped::unread(&caller))?;
+    let asked = read(gate, inbound, to, body).await.map_err(Stopped::unread(&caller))?;
     let spoken_for = caller.speaking_for(&asked.ask).map_err(Unread::Malformed);
     let caller = spoken_for.map_err(Stopped::unread(&caller))?;
     let joined = join(gate, inbound, caller.clone(), asked.ask.session.as_deref());

@@ -7,7 +7,7 @@ use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tollgate_units::Span;
-use tollgate_wire::{Ask, Endpoint, Malformed, Notice, NoticeKind};
+use tollgate_wire::{Ask, Destination, Malformed, Notice, NoticeKind};
 
 use crate::gate::{Bounds, Gateway};
 use crate::identify::Inbound;
@@ -49,7 +49,7 @@ impl Unread {
 pub(crate) async fn read(
     gate: &Gateway,
     inbound: &Inbound,
-    endpoint: Endpoint,
+    to: Destination,
     body: Incoming,
 ) -> Result<Asked, Unread> {
     acceptable(&inbound.parts.headers)?;
@@ -61,7 +61,7 @@ pub(crate) async fn read(
         return Err(Unread::Refused(NoticeKind::InvalidRequest, message));
     };
     let body = body?;
-    let ask = gate.scales.read(endpoint, &body).await.map_err(|Busy| Unread::Busy)?;
+    let ask = gate.scales.read(to, &body).await.map_err(|Busy| Unread::Busy)?;
     Ok(Asked { ask: ask.map_err(Unread::Malformed)?, body, _share: share })
 }
 

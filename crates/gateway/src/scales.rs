@@ -11,7 +11,7 @@ use tollgate_tokens::{
     text_bytes,
 };
 use tollgate_units::Tokens;
-use tollgate_wire::{Ask, Endpoint, Malformed, Prompt, Usage};
+use tollgate_wire::{Ask, Destination, Malformed, Prompt, Usage};
 
 use crate::crew::{Crew, CrewError};
 
@@ -58,18 +58,18 @@ impl Scales {
     /// The crew has too much to do; inside, what is wrong with the body.
     pub(crate) async fn read(
         &self,
-        endpoint: Endpoint,
+        to: Destination,
         body: &Bytes,
     ) -> Result<Result<Ask, Malformed>, Busy> {
         if body.len() <= READ_HERE {
-            return Ok(tollgate_wire::read(endpoint, body));
+            return Ok(tollgate_wire::read(to, body));
         }
-        let owned = body.clone();
-        let there = self.crew.run(body.len(), move || tollgate_wire::read(endpoint, &owned)).await;
+        let (owned, there) = (body.clone(), to.clone());
+        let there = self.crew.run(body.len(), move || tollgate_wire::read(there, &owned)).await;
         // Whatever a reader could panic about, it would here too, and end one request.
         there.or_else(|error| match error {
             CrewError::Busy => Err(Busy),
-            CrewError::Panicked => Ok(tollgate_wire::read(endpoint, body)),
+            CrewError::Panicked => Ok(tollgate_wire::read(to, body)),
         })
     }
 

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use tollgate_policy::Ended;
 use tollgate_units::Span;
 use tollgate_wire::{
-    Judgement, Notice, NoticeKind, dialect_of, edit, judge, reply, without_account,
+    Destination, Judgement, Notice, NoticeKind, dialect_of, edit, judge, reply, without_account,
 };
 
 use crate::flight::Flight;
@@ -114,9 +114,12 @@ async fn attempt(
     let (plan, candidate) = (&admitted.plan, admitted.candidate());
     let edits = plan.edits(candidate, admitted.output());
     let body = edit(body, plan.ask(), &edits);
-    let path = plan.ask().endpoint.path();
-    let upstream = candidate.deployment().upstream();
-    let post = Post { method: Method::POST, path, headers, body, going: &going };
+    let (ask, deployment) = (plan.ask(), candidate.deployment());
+    let Some(path) = Destination::path_to(ask.endpoint, deployment.model(), ask.streamed) else {
+        return Err(SendError::Connect("no path can hold the model's name".into()));
+    };
+    let upstream = deployment.upstream();
+    let post = Post { method: Method::POST, path: &path, headers, body, going: &going };
     live.upstreams.send(upstream, post).await
 }
 

@@ -335,9 +335,11 @@ impl Upstream {
         let headers = request.headers_mut();
         headers.remove(header::AUTHORIZATION);
         headers.remove(API_KEY);
+        headers.remove(GOOGLE_API_KEY);
         let carrier = match self.protocol {
             Protocol::Anthropic => API_KEY,
-            Protocol::OpenAi => header::AUTHORIZATION,
+            Protocol::Cohere | Protocol::OpenAi => header::AUTHORIZATION,
+            Protocol::Gemini => GOOGLE_API_KEY,
         };
         if let Some(credential) = &self.credential {
             headers.insert(carrier, credential.clone());
@@ -358,8 +360,8 @@ impl fmt::Debug for Upstream {
 /// Sensitive values are left out of debug output and of HTTP/2's compression tables.
 fn credential(protocol: Protocol, key: &SecretString) -> Option<HeaderValue> {
     let scheme = match protocol {
-        Protocol::Anthropic => "",
-        Protocol::OpenAi => "Bearer ",
+        Protocol::Anthropic | Protocol::Gemini => "",
+        Protocol::Cohere | Protocol::OpenAi => "Bearer ",
     };
     let mut value = HeaderValue::try_from([scheme, key.expose_secret()].concat()).ok()?;
     value.set_sensitive(true);
@@ -397,6 +399,8 @@ fn never(cause: impl Into<Cause>) -> SendError {
 
 /// How Anthropic is told who calls.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// How Gemini is.
+const GOOGLE_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 /// Anthropic answers nobody who does not say which version of its protocol is spoken.
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 const ANTHROPIC_VERSION_USUAL: HeaderValue = HeaderValue::from_static("2023-06-01");

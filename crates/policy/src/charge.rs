@@ -107,7 +107,7 @@ impl Weighed<'_> {
                 let offers = ask.tools.len() > self.options.strip.tools.len();
                 Ok(offers.then(Demand::afterwards))
             }
-            Unit::Cost if ask.endpoint == Endpoint::CountTokens => Ok(None),
+            Unit::Cost if ask.endpoint.only_counts() => Ok(None),
             Unit::Cost if ask.endpoint == Endpoint::Moderations && deployment.is_openai() => {
                 Ok(None)
             }

@@ -139,7 +139,7 @@ impl Options {
 pub(crate) fn counts_tokens(unit: Unit, endpoint: Endpoint) -> bool {
     match unit {
         Unit::Cost | Unit::InputTokens | Unit::OutputTokens | Unit::Tokens => {
-            !matches!(endpoint, Endpoint::CountTokens | Endpoint::Moderations)
+            !endpoint.only_counts() && endpoint != Endpoint::Moderations
         }
         Unit::Concurrency | Unit::Requests | Unit::Steps | Unit::Streams | Unit::ToolCalls => false,
     }

@@ -78,7 +78,7 @@ impl Options {
         // Whoever counts a prompt may find that it is too long.
         if let Some(most) = self.guardrails.max_input_tokens
             && counts.input > most
-            && self.ask.endpoint != Endpoint::CountTokens
+            && !self.ask.endpoint.only_counts()
         {
             let field = self.ask.endpoint.input();
             let elsewhere = self.ask.prompt.elsewhere;
@@ -248,10 +248,11 @@ impl Plan {
 
     /// Whether the gateway asks `candidate` for usage at the end of a stream of its own accord.
     pub fn asks_usage(&self, candidate: &Candidate) -> bool {
-        let reports =
-            matches!(self.ask.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
         let ask = &self.ask;
-        ask.stream && reports && candidate.deployment.reports_usage() && !ask.usage_asked
+        ask.stream
+            && ask.endpoint.tells_usage_when_asked()
+            && candidate.deployment.reports_usage()
+            && !ask.usage_asked
     }
 
     /// What changes in the body on its way to `candidate`, once `output` tokens an answer were
@@ -314,11 +315,17 @@ impl Candidate {
 fn cap_field(endpoint: Endpoint, deployment: &Deployment) -> CapField {
     match endpoint {
         Endpoint::ChatCompletions => deployment.chat_cap_field(),
-        Endpoint::Responses => CapField::MaxOutputTokens,
-        Endpoint::Completions
+        Endpoint::GenerateContent | Endpoint::Responses | Endpoint::StreamGenerateContent => {
+            CapField::MaxOutputTokens
+        }
+        Endpoint::Chat
+        | Endpoint::Completions
+        | Endpoint::CountContent
         | Endpoint::CountTokens
+        | Endpoint::Embed
         | Endpoint::Embeddings
         | Endpoint::Messages
-        | Endpoint::Moderations => CapField::MaxTokens,
+        | Endpoint::Moderations
+        | Endpoint::Rerank => CapField::MaxTokens,
     }
 }

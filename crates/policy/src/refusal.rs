@@ -207,13 +207,10 @@ fn not_found(Reference { stored, .. }: &Reference) -> (NoticeKind, String) {
 
 /// Where a model is served that was asked for in another protocol than its own.
 fn elsewhere(model: &str, protocol: Protocol) -> String {
-    let (name, path) = match protocol {
-        Protocol::Anthropic => ("Anthropic", "/v1/messages"),
-        Protocol::OpenAi => ("OpenAI", "/v1/chat/completions"),
-    };
+    let (name, version, path) = (protocol.title(), protocol.version(), protocol.usual().path());
     format!(
         "The model \"{model}\" is not served in this protocol. It is served in the {name} \
-         protocol: POST {path}."
+         protocol: POST {version}{path}."
     )
 }
 

@@ -8,7 +8,7 @@ use tollgate_units::Tokens;
 
 use crate::read::Seams;
 use crate::walk::{Path, Value};
-use crate::{Endpoint, Malformed, Place, Prompt, Protocol, Reference};
+use crate::{Endpoint, Malformed, Place, Prompt, Protocol, Reference, Streamed};
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Ask {
     pub model_place: Place,
     /// Whether the answer is to be streamed.
     pub stream: bool,
+    /// How it is streamed.
+    pub streamed: Streamed,
     /// How many answers are generated at most: `max(n, best_of)` for each prompt; at least 1.
     pub answers: u64,
     /// How many tokens one answer may have: the least cap that is present, else the protocol's own
@@ -69,7 +71,7 @@ impl Ask {
             (user, None) => {
                 let field = match self.endpoint.protocol() {
                     Protocol::Anthropic => "metadata.user_id",
-                    Protocol::OpenAi => "user",
+                    Protocol::Cohere | Protocol::Gemini | Protocol::OpenAi => "user",
                 };
                 Ok(user.as_deref().map(|user| (field, user)))
             }

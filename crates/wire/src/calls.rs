@@ -55,9 +55,15 @@ pub fn tool_calls_of(endpoint: Endpoint, body: &[u8]) -> ToolCalls {
                 calls.item(item);
             }
         }
-        Endpoint::ChatCompletions
+        Endpoint::Chat
+        | Endpoint::ChatCompletions
         | Endpoint::Completions
+        | Endpoint::CountContent
         | Endpoint::CountTokens
+        | Endpoint::Embed
+        | Endpoint::GenerateContent
+        | Endpoint::Rerank
+        | Endpoint::StreamGenerateContent
         | Endpoint::Embeddings
         | Endpoint::Messages
         | Endpoint::Moderations
@@ -131,9 +137,15 @@ impl Calls {
                     self.item(item);
                 }
             }
-            Endpoint::ChatCompletions
+            Endpoint::Chat
+            | Endpoint::ChatCompletions
             | Endpoint::Completions
+            | Endpoint::CountContent
             | Endpoint::CountTokens
+            | Endpoint::Embed
+            | Endpoint::GenerateContent
+            | Endpoint::Rerank
+            | Endpoint::StreamGenerateContent
             | Endpoint::Embeddings
             | Endpoint::Messages
             | Endpoint::Moderations

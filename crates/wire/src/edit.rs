@@ -14,7 +14,7 @@ use self::choice::Choosable;
 use crate::read::StreamOptions;
 use crate::read::chosen::lists;
 use crate::walk::Value;
-use crate::{Ask, Cap, CapField, Endpoint, Place, Protocol, Tool, ToolList};
+use crate::{Ask, Cap, CapField, Place, Protocol, Tool, ToolList};
 
 /// What is to change in a request before it goes to a provider.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Edits<'a> {
     /// The output cap.
     pub cap: Option<CapEdit>,
     /// Ask for usage at the end of the stream. Does nothing where nothing is streamed, nor on
-    /// responses, which report it anyway.
+    /// endpoints that report it anyway.
     pub ask_usage: bool,
     /// The tools to take out: positions in [`Ask::tools`]. A list that is emptied goes whole, and
     /// with it the fields that choose from it; a choice of a tool that is gone goes too.
@@ -51,9 +51,7 @@ pub struct CapEdit {
 /// The body with `edits` made. `ask` must have been read from this very body.
 pub fn edit(body: &Bytes, ask: &Ask, edits: &Edits<'_>) -> Bytes {
     let mut splices = Splices::default();
-    if let Some(model) = edits.model {
-        splices.model(ask, model);
-    }
+    splices.model(ask, edits.model.unwrap_or(&ask.model));
     if let Some(cap) = edits.cap {
         splices.cap(ask, cap);
     }
@@ -87,8 +85,11 @@ impl Splices {
         self.replace(Place::new(first, first), format!("\"{name}\":{value},"));
     }
 
+    /// Where a path has named the model, the body may lack it; only Gemini's never has one.
     fn model(&mut self, ask: &Ask, model: &str) {
-        if model == ask.model {
+        let is_lacking = ask.seams.model_in_path && ask.model_place.is_empty();
+        let has_none = is_lacking && ask.endpoint.protocol() == Protocol::Gemini;
+        if has_none || (model == ask.model && !is_lacking) {
             return;
         }
         if ask.model_place.is_empty() {
@@ -134,8 +135,7 @@ impl Splices {
     }
 
     fn usage(&mut self, ask: &Ask) {
-        let reports_anyway = matches!(ask.endpoint, Endpoint::Messages | Endpoint::Responses);
-        if !ask.stream || ask.usage_asked || reports_anyway {
+        if !ask.stream || ask.usage_asked || !ask.endpoint.tells_usage_when_asked() {
             return;
         }
         match ask.seams.stream_options {
@@ -158,7 +158,8 @@ impl Splices {
         };
         let nothing = match ask.endpoint.protocol() {
             Protocol::Anthropic => "{\"type\":\"none\"}",
-            Protocol::OpenAi => "\"none\"",
+            Protocol::Cohere => "\"NONE\"",
+            Protocol::Gemini | Protocol::OpenAi => "\"none\"",
         };
         let chosen = [("function_call", ToolList::Functions), ("tool_choice", ToolList::Tools)];
         let none: Vec<&str> =

@@ -3,31 +3,74 @@
 use http::{HeaderMap, HeaderName};
 use tollgate_units::Tokens;
 
-use crate::{CapField, Place};
+use crate::{CapField, Destination, Place};
 
 /// How callers and providers speak to each other.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Protocol {
     /// Anthropic's messages.
     Anthropic,
+    /// The second version of Cohere's API: chat, embed, rerank.
+    Cohere,
+    /// Google's Gemini API.
+    Gemini,
     /// OpenAI's chat completions, responses and what belongs to them.
     OpenAi,
 }
 
 impl Protocol {
+    /// Every protocol.
+    pub const ALL: [Self; 4] = [Self::Anthropic, Self::Cohere, Self::Gemini, Self::OpenAi];
+
     /// Its name, as configurations call a provider's kind.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Anthropic => "anthropic",
+            Self::Cohere => "cohere",
+            Self::Gemini => "gemini",
             Self::OpenAi => "openai",
+        }
+    }
+
+    /// Its name for people.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Anthropic => "Anthropic",
+            Self::Cohere => "Cohere",
+            Self::Gemini => "Gemini",
+            Self::OpenAi => "OpenAI",
+        }
+    }
+
+    /// The endpoint that most requests in it go to.
+    pub const fn usual(self) -> Endpoint {
+        match self {
+            Self::Anthropic => Endpoint::Messages,
+            Self::Cohere => Endpoint::Chat,
+            Self::Gemini => Endpoint::GenerateContent,
+            Self::OpenAi => Endpoint::ChatCompletions,
+        }
+    }
+
+    /// What all its paths begin with: the version of the API.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::Anthropic | Self::OpenAi => "/v1",
+            Self::Cohere => "/v2",
+            Self::Gemini => "/v1beta",
         }
     }
 
     /// The protocol of a request: that of its path, or where no endpoint is there, the one whose
     /// headers it carries.
     pub fn of_request(path: &str, headers: &HeaderMap) -> Self {
-        match Endpoint::of_path(path) {
-            Some(endpoint) => endpoint.protocol(),
+        let is_under = |prefix: &str| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        match Destination::of_path(path) {
+            Some(destination) => destination.endpoint.protocol(),
+            None if is_under("/v2") => Self::Cohere,
+            None if is_under("/v1beta") => Self::Gemini,
             None if headers.contains_key("anthropic-version") => Self::Anthropic,
             None if path.starts_with("/v1/messages") => Self::Anthropic,
             None => Self::OpenAi,
@@ -38,7 +81,8 @@ impl Protocol {
     pub const fn request_id(self) -> HeaderName {
         match self {
             Self::Anthropic => HeaderName::from_static("request-id"),
-            Self::OpenAi => HeaderName::from_static("x-request-id"),
+            Self::Cohere => HeaderName::from_static("x-debug-trace-id"),
+            Self::Gemini | Self::OpenAi => HeaderName::from_static("x-request-id"),
         }
     }
 }
@@ -46,50 +90,68 @@ impl Protocol {
 /// What is asked of a provider, by path.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Endpoint {
-    /// `/v1/chat/completions`
+    /// Cohere: `/v2/chat`
+    Chat,
+    /// OpenAI: `/v1/chat/completions`
     ChatCompletions,
-    /// `/v1/completions`
+    /// OpenAI: `/v1/completions`
     Completions,
-    /// `/v1/messages/count_tokens`
+    /// Gemini: `/v1beta/models/{model}:countTokens`
+    CountContent,
+    /// Anthropic: `/v1/messages/count_tokens`
     CountTokens,
-    /// `/v1/embeddings`
+    /// Cohere: `/v2/embed`
+    Embed,
+    /// OpenAI: `/v1/embeddings`
     Embeddings,
-    /// `/v1/messages`
+    /// Gemini: `/v1beta/models/{model}:generateContent`
+    GenerateContent,
+    /// Anthropic: `/v1/messages`
     Messages,
-    /// `/v1/moderations`
+    /// OpenAI: `/v1/moderations`
     Moderations,
-    /// `/v1/responses`
+    /// Cohere: `/v2/rerank`
+    Rerank,
+    /// OpenAI: `/v1/responses`
     Responses,
+    /// Gemini: `/v1beta/models/{model}:streamGenerateContent`
+    StreamGenerateContent,
 }
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
+        Self::Chat,
         Self::ChatCompletions,
         Self::Completions,
+        Self::CountContent,
         Self::CountTokens,
+        Self::Embed,
         Self::Embeddings,
+        Self::GenerateContent,
         Self::Messages,
         Self::Moderations,
+        Self::Rerank,
         Self::Responses,
+        Self::StreamGenerateContent,
     ];
 
-    /// The endpoint at a path of the data plane, as `/v1/chat/completions`.
-    pub fn of_path(path: &str) -> Option<Self> {
-        let rest = path.strip_prefix("/v1")?;
-        Self::ALL.into_iter().find(|endpoint| endpoint.path() == rest)
-    }
-
-    /// The path under a provider's base URL, as `/chat/completions`.
+    /// The path under a provider's base URL, as `/chat/completions`; `{model}` stands for a name.
     pub const fn path(self) -> &'static str {
         match self {
+            Self::Chat => "/chat",
             Self::ChatCompletions => "/chat/completions",
             Self::Completions => "/completions",
+            Self::CountContent => "/models/{model}:countTokens",
             Self::CountTokens => "/messages/count_tokens",
+            Self::Embed => "/embed",
             Self::Embeddings => "/embeddings",
+            Self::GenerateContent => "/models/{model}:generateContent",
             Self::Messages => "/messages",
             Self::Moderations => "/moderations",
+            Self::Rerank => "/rerank",
             Self::Responses => "/responses",
+            Self::StreamGenerateContent => "/models/{model}:streamGenerateContent",
         }
     }
 
@@ -97,6 +159,10 @@ impl Endpoint {
     pub const fn protocol(self) -> Protocol {
         match self {
             Self::CountTokens | Self::Messages => Protocol::Anthropic,
+            Self::Chat | Self::Embed | Self::Rerank => Protocol::Cohere,
+            Self::CountContent | Self::GenerateContent | Self::StreamGenerateContent => {
+                Protocol::Gemini
+            }
             Self::ChatCompletions
             | Self::Completions
             | Self::Embeddings
@@ -107,15 +173,42 @@ impl Endpoint {
 
     /// Whether the model generates output tokens, so that a cap means something.
     pub const fn generates(self) -> bool {
-        matches!(self, Self::ChatCompletions | Self::Completions | Self::Messages | Self::Responses)
+        match self {
+            Self::Chat
+            | Self::ChatCompletions
+            | Self::Completions
+            | Self::GenerateContent
+            | Self::Messages
+            | Self::Responses
+            | Self::StreamGenerateContent => true,
+            Self::CountContent
+            | Self::CountTokens
+            | Self::Embed
+            | Self::Embeddings
+            | Self::Moderations
+            | Self::Rerank => false,
+        }
+    }
+
+    /// Whether the tokens of a prompt are only counted, which is free.
+    pub const fn only_counts(self) -> bool {
+        matches!(self, Self::CountContent | Self::CountTokens)
+    }
+
+    /// Whether the caller has to ask for usage at the end of a stream, or else none is told.
+    pub const fn tells_usage_when_asked(self) -> bool {
+        matches!(self, Self::ChatCompletions | Self::Completions)
     }
 
     /// The field that carries the input.
     pub const fn input(self) -> &'static str {
         match self {
-            Self::ChatCompletions | Self::CountTokens | Self::Messages => "messages",
+            Self::Chat | Self::ChatCompletions | Self::CountTokens | Self::Messages => "messages",
             Self::Completions => "prompt",
+            Self::CountContent | Self::GenerateContent | Self::StreamGenerateContent => "contents",
+            Self::Embed => "texts",
             Self::Embeddings | Self::Moderations | Self::Responses => "input",
+            Self::Rerank => "documents",
         }
     }
 
@@ -123,7 +216,13 @@ impl Endpoint {
     /// is sent.
     pub fn cannot_lack(self, field: &str) -> bool {
         let is_cap = self.needs_cap() && field == CapField::MaxTokens.name();
-        field == self.input() || matches!(field, "model" | "stream") || is_cap
+        let is_other = match self {
+            Self::CountContent => field == "generateContentRequest",
+            Self::Embed => matches!(field, "embedding_types" | "images" | "input_type" | "inputs"),
+            Self::Rerank => field == "query",
+            _ => false,
+        };
+        field == self.input() || matches!(field, "model" | "stream") || is_cap || is_other
     }
 
     /// Whether a request must say how much output it may have.

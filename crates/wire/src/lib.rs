@@ -15,10 +15,16 @@
 mod anthropic;
 mod ask;
 mod calls;
+<<<<<<< HEAD
 mod dialect;
+=======
+mod cohere;
+mod destination;
+>>>>>>> 342dd62 (Know the paths of Cohere, Gemini and Azure's clients)
 mod edit;
 mod endpoint;
 mod errand;
+mod gemini;
 mod image;
 mod judge;
 mod kinds;
@@ -44,10 +50,14 @@ mod walk;
 
 pub use ask::{Ask, Cap, CapField, Extra, Keeping, Server, Tool, ToolList};
 pub use calls::{ToolCall, ToolCalls, tool_calls_of};
+<<<<<<< HEAD
 pub use dialect::{
     Calendar, DIALECTS, Dialect, ErrorRule, LimitHeaders, Meaning, MoreHeaders, ReserveRule, Says,
     Weighed, Windows, dialect_of,
 };
+=======
+pub use destination::{Destination, Streamed, segment};
+>>>>>>> 342dd62 (Know the paths of Cohere, Gemini and Azure's clients)
 pub use edit::{CapEdit, Edits, edit};
 pub use endpoint::{Endpoint, Protocol};
 pub use errand::Errand;

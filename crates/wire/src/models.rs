@@ -11,7 +11,7 @@ pub fn model_json(protocol: Protocol, name: &str) -> Value {
         Protocol::Anthropic => json!({
             "type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z",
         }),
-        Protocol::OpenAi => {
+        Protocol::Cohere | Protocol::Gemini | Protocol::OpenAi => {
             json!({"id": name, "object": "model", "created": 0, "owned_by": "tollgate"})
         }
     }
@@ -24,6 +24,8 @@ pub fn models_json(protocol: Protocol, names: &[&str]) -> Value {
         Protocol::Anthropic => json!({
             "data": data, "has_more": false, "first_id": names.first(), "last_id": names.last(),
         }),
-        Protocol::OpenAi => json!({"object": "list", "data": data}),
+        Protocol::Cohere | Protocol::Gemini | Protocol::OpenAi => {
+            json!({"object": "list", "data": data})
+        }
     }
 }

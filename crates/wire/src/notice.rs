@@ -109,3 +109,46 @@ pub struct Reply {
     /// The body.
     pub body: Bytes,
 }
+
+/// A notice that says nothing but its kind.
+#[cfg(test)]
+impl Notice {
+    pub(crate) fn plain(kind: NoticeKind) -> Self {
+        Self {
+            kind,
+            message: "What happened.".to_owned(),
+            param: None,
+            limited: None,
+            retry_after: None,
+            jitter: Span::ZERO,
+            request_id: "req-1".to_owned(),
+        }
+    }
+}
+
+/// Every kind of notice.
+#[cfg(test)]
+pub(crate) fn every_kind() -> [NoticeKind; 20] {
+    [
+        NoticeKind::ContextLength,
+        NoticeKind::FieldNotAllowed,
+        NoticeKind::Internal,
+        NoticeKind::InvalidKey,
+        NoticeKind::InvalidRequest,
+        NoticeKind::LimitExceeded,
+        NoticeKind::LimitSpent,
+        NoticeKind::ModelNotAllowed,
+        NoticeKind::ModelNotFound,
+        NoticeKind::NotFound,
+        NoticeKind::NotPriced,
+        NoticeKind::Overloaded,
+        NoticeKind::PreviousResponseNotFound,
+        NoticeKind::StoredNotFound,
+        NoticeKind::TooLarge,
+        NoticeKind::ToolNotAllowed,
+        NoticeKind::UnsupportedEncoding,
+        NoticeKind::UpstreamError,
+        NoticeKind::UpstreamTimeout,
+        NoticeKind::UpstreamUnavailable,
+    ]
+}

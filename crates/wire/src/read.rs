@@ -15,7 +15,9 @@ use tollgate_units::Tokens;
 
 pub(crate) use self::draft::Draft;
 use crate::walk::{Path, Value};
-use crate::{Ask, Endpoint, Malformed, Place, Protocol, anthropic, openai, strict};
+use crate::{
+    Ask, Destination, Malformed, Place, Protocol, anthropic, cohere, gemini, openai, strict,
+};
 
 /// Under these names stands what is free: schemas, what a tool is called with, the variables and
 /// headers that somebody chose. Whatever a name in it is like, it refers to nothing and offers
@@ -38,6 +40,8 @@ const FREE: &[&str] = &[
 pub(crate) struct Seams {
     /// Just inside the body's opening brace. A body that was read has members.
     pub(crate) first: usize,
+    /// Whether the path names the model, so that the body need not.
+    pub(crate) model_in_path: bool,
     pub(crate) stream_options: StreamOptions,
     pub(crate) thinking: Option<Thinking>,
 }
@@ -70,12 +74,16 @@ pub(crate) enum StreamOptions {
 /// # Errors
 ///
 /// Says what is wrong, where, and what would be right.
-pub fn read(endpoint: Endpoint, body: &[u8]) -> Result<Ask, Malformed> {
+pub fn read(to: impl Into<Destination>, body: &[u8]) -> Result<Ask, Malformed> {
     strict::check(body)?;
     let root = Value::root(body);
-    let mut draft = Draft::new(endpoint, root);
-    let (governed, top): (_, Field) = match endpoint.protocol() {
+    let to = to.into();
+    let protocol = to.endpoint.protocol();
+    let mut draft = Draft::new(to, root);
+    let (governed, top): (_, Field) = match protocol {
         Protocol::Anthropic => (anthropic::GOVERNED, anthropic::top),
+        Protocol::Cohere => (cohere::GOVERNED, cohere::top),
+        Protocol::Gemini => (gemini::GOVERNED, gemini::top),
         Protocol::OpenAi => (openai::GOVERNED, openai::top),
     };
     field::members(root, &Path::ROOT, (governed, "an object"), |key, value, path| {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tollgate_units::Span;
 
-use crate::{Limited, Notice, Protocol, Reply, anthropic, openai};
+use crate::{Limited, Notice, Protocol, Reply, anthropic, cohere, gemini, openai};
 
 /// Longer waits are for people to plan with, not for clients to sleep through.
 const CLIENT_WAIT_SECS_MAX: u64 = 60;
@@ -21,6 +21,8 @@ const OVERLOADED: u16 = 529;
 pub fn reply(protocol: Protocol, notice: &Notice) -> Reply {
     match protocol {
         Protocol::Anthropic => anthropic::dialect::reply(notice),
+        Protocol::Cohere => cohere::dialect::reply(notice),
+        Protocol::Gemini => gemini::dialect::reply(notice),
         Protocol::OpenAi => openai::dialect::reply(notice),
     }
 }
@@ -29,7 +31,7 @@ pub fn reply(protocol: Protocol, notice: &Notice) -> Reply {
 pub(crate) fn answered(status: StatusCode, notice: &Notice, body: &impl Serialize) -> Reply {
     let json = HeaderValue::from_static("application/json");
     let mut headers = vec![(header::CONTENT_TYPE, json)];
-    if matches!(status.as_u16(), 429 | 503 | OVERLOADED) {
+    if matches!(status.as_u16(), 402 | 429 | 503 | OVERLOADED) {
         let limited = notice.limited.as_ref().and_then(|limited| limited.retry_after);
         let other = notice.retry_after.map(|wait| wait.plus(notice.jitter));
         when(limited.or(other), &mut headers);

@@ -119,7 +119,7 @@ impl StandingHeaders {
         ];
         let all: &[_] = match protocol {
             Protocol::Anthropic => &of_anthropic,
-            Protocol::OpenAi => &of_openai,
+            Protocol::Cohere | Protocol::Gemini | Protocol::OpenAi => &of_openai,
         };
         for (stands, [limit, remaining, reset]) in all {
             let Some(stands) = stands else { continue };
@@ -132,7 +132,7 @@ impl StandingHeaders {
                         let secs = now.plus(span).as_millis().div_ceil(1000);
                         rfc3339(Timestamp::from_millis(secs.saturating_mul(1000)))
                     }
-                    Protocol::OpenAi => go_duration(span),
+                    Protocol::Cohere | Protocol::Gemini | Protocol::OpenAi => go_duration(span),
                 };
                 insert(headers, reset.clone(), when);
             }

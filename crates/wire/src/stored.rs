@@ -127,9 +127,15 @@ pub fn created_of(endpoint: Endpoint, body: &[u8]) -> Vec<Stored> {
         }
         Endpoint::Messages => created.message(root),
         Endpoint::Responses => created.response(root),
-        Endpoint::ChatCompletions
+        Endpoint::Chat
+        | Endpoint::ChatCompletions
         | Endpoint::Completions
+        | Endpoint::CountContent
         | Endpoint::CountTokens
+        | Endpoint::Embed
+        | Endpoint::GenerateContent
+        | Endpoint::Rerank
+        | Endpoint::StreamGenerateContent
         | Endpoint::Embeddings
         | Endpoint::Moderations => {}
     }
@@ -174,9 +180,15 @@ impl Created {
             }
             Endpoint::Messages => self.anthropic(name, data),
             Endpoint::Responses => self.openai(name, data),
-            Endpoint::ChatCompletions
+            Endpoint::Chat
+            | Endpoint::ChatCompletions
             | Endpoint::Completions
+            | Endpoint::CountContent
             | Endpoint::CountTokens
+            | Endpoint::Embed
+            | Endpoint::GenerateContent
+            | Endpoint::Rerank
+            | Endpoint::StreamGenerateContent
             | Endpoint::Embeddings
             | Endpoint::Moderations => {}
         }

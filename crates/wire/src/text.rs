@@ -22,7 +22,15 @@ pub fn answer_text(endpoint: Endpoint, body: &[u8]) -> String {
             }
         }
         Endpoint::Messages => blocks(&answer, &mut text),
-        Endpoint::CountTokens | Endpoint::Embeddings | Endpoint::Moderations => {}
+        Endpoint::Chat
+        | Endpoint::CountContent
+        | Endpoint::CountTokens
+        | Endpoint::Embed
+        | Endpoint::Embeddings
+        | Endpoint::GenerateContent
+        | Endpoint::Moderations
+        | Endpoint::Rerank
+        | Endpoint::StreamGenerateContent => {}
     }
     text
 }

@@ -38,13 +38,13 @@ pub struct Usage {
 /// The usage in a whole (not streamed) answer; none where the provider said nothing, which is
 /// always so for moderations, and where tokens are only counted.
 pub fn usage_of(endpoint: Endpoint, body: &[u8]) -> Option<Usage> {
-    if matches!(endpoint, Endpoint::CountTokens | Endpoint::Moderations) {
+    if endpoint.only_counts() || endpoint == Endpoint::Moderations {
         return None;
     }
     let report: Report = serde_json::from_slice(body).ok()?;
     match endpoint.protocol() {
         Protocol::Anthropic => Counted::of(&report.usage)?.usage(),
-        Protocol::OpenAi => report.usage(),
+        Protocol::Cohere | Protocol::Gemini | Protocol::OpenAi => report.usage(),
     }
 }
 

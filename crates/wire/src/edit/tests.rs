@@ -1,5 +1,5 @@
 use super::*;
-use crate::read;
+use crate::{Endpoint, read};
 
 fn edited(endpoint: Endpoint, body: &str, edits: &Edits<'_>) -> String {
     let bytes = Bytes::from(body.to_owned());

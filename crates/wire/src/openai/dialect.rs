@@ -27,7 +27,8 @@ pub(crate) fn reply(notice: &Notice) -> Reply {
     answered(status, notice, &Envelope { error })
 }
 
-const fn status_and_code(kind: NoticeKind) -> (StatusCode, &'static str) {
+/// The status and code of each kind of notice.
+pub(crate) const fn status_and_code(kind: NoticeKind) -> (StatusCode, &'static str) {
     use StatusCode as Status;
     match kind {
         NoticeKind::ContextLength => (Status::BAD_REQUEST, "context_length_exceeded"),

@@ -2,7 +2,7 @@ use tollgate_units::Tokens;
 
 use super::*;
 use crate::read::field;
-use crate::{Ask, Cap, Detail, Extra, Image, MalformedKind, Place, Tool, read, text};
+use crate::{Ask, Cap, Destination, Detail, Extra, Image, MalformedKind, Place, Tool, read, text};
 
 const CHAT: Endpoint = Endpoint::ChatCompletions;
 const COMPLETIONS: Endpoint = Endpoint::Completions;
@@ -18,6 +18,7 @@ fn body(endpoint: Endpoint, more: &str) -> String {
         }
         Endpoint::Completions => r#""prompt":"hi""#,
         Endpoint::Embeddings | Endpoint::Moderations | Endpoint::Responses => r#""input":"hi""#,
+        other => panic!("{other:?} is of another protocol"),
     };
     let comma = if more.is_empty() { "" } else { "," };
     format!("{{\"model\":\"m\",{input}{comma}{more}}}")
@@ -52,10 +53,12 @@ mod shapes;
 #[test]
 fn every_endpoint_is_found_by_its_path_and_no_other() {
     for endpoint in Endpoint::ALL {
-        assert_eq!(Endpoint::of_path(&format!("/v1{}", endpoint.path())), Some(endpoint));
+        let path = format!("{}{}", endpoint.protocol().version(), endpoint.path());
+        let found = Destination::of_path(&path.replace("{model}", "m")).map(|it| it.endpoint);
+        assert_eq!(found, Some(endpoint));
     }
     for path in ["/v1", "/v1/chat", "/chat/completions", "/v1/files", "/v1/chat/completions/", ""] {
-        assert_eq!(Endpoint::of_path(path), None, "{path}");
+        assert_eq!(Destination::of_path(path), None, "{path}");
     }
 }
 

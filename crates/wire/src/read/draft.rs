@@ -6,14 +6,15 @@ use super::field::{self, members};
 use super::{Seams, StreamOptions, Thinking};
 use crate::walk::{Kind, Path, Value};
 use crate::{
-    Ask, Cap, CapField, Endpoint, Extra, Keeping, Malformed, Place, Prompt, Protocol, Reference,
-    StoredKind, Tool, anthropic,
+    Ask, Cap, CapField, Destination, Endpoint, Extra, Keeping, Malformed, Place, Prompt, Protocol,
+    Reference, StoredKind, Streamed, Tool, anthropic,
 };
 
 /// What is known of a request so far.
 pub(crate) struct Draft {
     pub(crate) endpoint: Endpoint,
     model: Option<(String, Place)>,
+    streamed: Streamed,
     stream: bool,
     usage_asked: bool,
     answers: u64,
@@ -38,19 +39,27 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    pub(crate) fn new(endpoint: Endpoint, root: Value<'_>) -> Self {
+    pub(crate) fn new(to: Destination, root: Value<'_>) -> Self {
         let first = root.place().start.saturating_add(1);
+        let Destination { endpoint, model, streamed } = to;
+        let model_in_path = model.is_some();
         Self {
             endpoint,
-            model: None,
-            stream: false,
+            model: model.map(|name| (name, Place::default())),
+            streamed,
+            stream: endpoint == Endpoint::StreamGenerateContent,
             usage_asked: false,
             answers: 1,
             caps: Vec::new(),
             user: None,
             safety_identifier: None,
             session: None,
-            seams: Seams { first, stream_options: StreamOptions::Absent, thinking: None },
+            seams: Seams {
+                first,
+                model_in_path,
+                stream_options: StreamOptions::Absent,
+                thinking: None,
+            },
             prompts: 1,
             has_input: false,
             tools: Vec::new(),
@@ -91,6 +100,7 @@ impl Draft {
             model,
             model_place,
             stream: self.stream && generates,
+            streamed: self.streamed,
             answers: if generates { self.answers.saturating_mul(self.prompts) } else { 1 },
             cap,
             caps: self.caps,
@@ -113,6 +123,16 @@ impl Draft {
     /// `model`
     pub(crate) fn model(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
         let null = value.is_null();
+        if let Some((named, place)) = self.model.as_mut().filter(|_| self.seams.model_in_path) {
+            let same = value.kind() == Kind::String && value.text() == named.as_str();
+            let expected = "the model that the path names, or nothing";
+            *place = value.place();
+            return if same || null {
+                Ok(())
+            } else {
+                Err(Malformed::wrong(value, path, expected))
+            };
+        }
         self.model = match self.endpoint.default_model() {
             Some((name, _)) if null => Some((name, value.place())),
             _ if value.kind() == Kind::String && value.place().len() > 2 => {
@@ -240,7 +260,8 @@ impl Draft {
         match (field::string(value, path)?.as_deref(), protocol) {
             (None | Some("auto"), _)
             | (Some("default"), Protocol::OpenAi)
-            | (Some("standard_only"), Protocol::Anthropic) => {}
+            | (Some("standard_only"), Protocol::Anthropic)
+            | (Some("standard"), Protocol::Gemini) => {}
             (Some(tier), _) => self.add_extra(Extra::ServiceTier(tier.to_owned())),
         }
         Ok(())
