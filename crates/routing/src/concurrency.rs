@@ -118,8 +118,7 @@ impl Concurrency {
     }
 
     fn cut(&mut self, next: u64) {
-        let from = self.limit.map_or(self.in_flight, |limit| limit.min(self.in_flight.max(1) * 2));
-        let to = u64::from(from) * 9 / 10;
+        let to = u64::from(self.limit.unwrap_or(self.in_flight)) * 9 / 10;
         self.limit = Some(u32::try_from(to).unwrap_or(u32::MAX).max(1));
         self.round = next;
         self.grown = 0;

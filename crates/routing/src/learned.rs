@@ -121,14 +121,24 @@ impl Learned {
         Mark { number, starts_at: start, charged: self.charged, heard: before }
     }
 
-    /// Gives `part` of what `mark` took back. `is_unsent` says that the provider never saw it.
-    pub(crate) fn give_back(&mut self, mark: &Mark, part: &Need, is_unsent: bool, now: Timestamp) {
-        if is_unsent {
-            self.unplan(mark.number);
+    /// Gives back what was never sent.
+    pub(crate) fn unsent(&mut self, mark: &Mark, need: &Need, now: Timestamp) {
+        let at = self.planned.iter().position(|planned| planned.number == mark.number);
+        if let Some(planned) = at.and_then(|at| self.planned.remove(at)) {
+            self.ahead = self.ahead.less(&planned.need);
         }
         let behind = self.charged.less(&mark.charged);
         for pool in &mut self.pools {
-            let (units, behind) = (part.of(pool.counts), behind.of(pool.counts));
+            let (units, behind) = (need.of(pool.counts), behind.of(pool.counts));
+            pool.give_back(units, mark.starts_at, behind, now);
+        }
+    }
+
+    /// Gives back what a refused request does not count for.
+    pub(crate) fn refused(&mut self, mark: &Mark, need: &Need, now: Timestamp) {
+        let behind = self.charged.less(&mark.charged);
+        for pool in self.pools.iter_mut().filter(|pool| !pool.counts_refused()) {
+            let (units, behind) = (need.of(pool.counts), behind.of(pool.counts));
             pool.give_back(units, mark.starts_at, behind, now);
         }
     }
@@ -166,6 +176,7 @@ impl Learned {
         let open = in_flight.plus(&since);
         debug_assert!(in_flight.of(Counted::Requests) >= need.requests);
         for seen in seen {
+            let seen = &seen.sane(now);
             let between = Between {
                 sent_at: mark.starts_at,
                 open: open.of(seen.counts),
@@ -186,13 +197,6 @@ impl Learned {
         {
             self.ahead = self.ahead.less(&first.need);
             self.planned.pop_front();
-        }
-    }
-
-    fn unplan(&mut self, number: u64) {
-        let at = self.planned.iter().position(|planned| planned.number == number);
-        if let Some(planned) = at.and_then(|at| self.planned.remove(at)) {
-            self.ahead = self.ahead.less(&planned.need);
         }
     }
 

@@ -73,7 +73,7 @@ impl Level {
 
     /// Takes `cost` at `start`. A start before the last planned one raises everything planned.
     pub(crate) fn take(&mut self, drain: Drain, cost: u128, start: Timestamp, now: Timestamp) {
-        let peak = if now >= self.at { 0 } else { self.peak };
+        let peak = if now >= self.at { self.drained(drain, now) } else { self.peak };
         if start >= self.at {
             self.ticks = self.drained(drain, start) + cost;
             self.at = start;
@@ -88,8 +88,8 @@ impl Level {
     pub(crate) fn give_back(&mut self, drain: Drain, cost: u128, behind: u128, now: Timestamp) {
         let ticks = self.drained(drain, now.max(self.at));
         let credit = cost.min(ticks.saturating_sub(behind));
+        // The peak may lie at an earlier start, which had none of it: it stays.
         self.ticks = self.ticks.saturating_sub(credit);
-        self.peak = self.peak.saturating_sub(credit).max(self.ticks);
     }
 
     /// Raises what stands at `now` to `low`, or lowers it to `high`, when it lies outside. Returns

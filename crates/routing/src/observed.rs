@@ -36,3 +36,23 @@ pub struct Observed<'a> {
     /// What `remaining` is rounded to the nearest multiple of; one where it is exact.
     pub grain: u64,
 }
+
+/// More units than any provider gives; a larger number is taken for this one.
+const UNITS_MAX: u64 = 1 << 50;
+/// Longer than any provider's window; a later reset is taken as unsaid.
+const WINDOW_MAX: Span = Span::from_secs(366 * 86_400);
+
+impl Observed<'_> {
+    /// The same, within what can be calculated with: a provider may report any number.
+    pub(crate) fn sane(&self, now: Timestamp) -> Self {
+        let window = self.window.filter(|window| !window.is_zero() && *window <= WINDOW_MAX);
+        Self {
+            window,
+            limit: self.limit.map(|limit| limit.min(UNITS_MAX)),
+            remaining: self.remaining.map(|remaining| remaining.min(UNITS_MAX)),
+            reset_at: self.reset_at.filter(|at| at.since(now) <= WINDOW_MAX),
+            grain: self.grain.min(UNITS_MAX),
+            ..*self
+        }
+    }
+}

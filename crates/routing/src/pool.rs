@@ -20,8 +20,9 @@ use crate::window;
 /// counts in slices of seconds as well.
 const TOKENS_AT_ONCE: u64 = 6;
 const REQUESTS_AT_ONCE: u64 = 60;
-/// After this part of a window it shows what others use of it.
-const FOREIGN_AFTER: u64 = 6;
+/// After the first part of a window it hints what others use of it, after the second it shows.
+const FOREIGN_HINTS: u64 = 30;
+const FOREIGN_SHOWS: u64 = 6;
 /// How far two reports of one reset may lie apart: whole seconds, and the way of the answer.
 const RESET_SLACK: Span = Span::from_secs(2);
 
@@ -159,6 +160,12 @@ impl Pool {
         }
     }
 
+    /// Whether it counts requests that the provider refuses. No provider counts their tokens;
+    /// OpenAI counts the request, Azure does not.
+    pub(crate) fn counts_refused(&self) -> bool {
+        matches!(self.kind, Kind::Continuous) && self.counts == Counted::Requests
+    }
+
     /// Gives back `units` that were taken at `start`; `behind` were taken since.
     pub(crate) fn give_back(&mut self, units: u64, start: Timestamp, behind: u64, now: Timestamp) {
         let (drain, cost, behind) = (self.drain_or_none(), self.ticks(units), self.ticks(behind));
@@ -191,7 +198,9 @@ impl Pool {
     /// What an answer reported. Nothing of it is believed further than it can be known.
     pub(crate) fn learn(&mut self, seen: &Observed<'_>, between: &Between, now: Timestamp) {
         if let Some(window) = window::inferred(seen, now) {
-            self.rescale(window);
+            // Towards its end, a long window that is not said looks like a short one.
+            let is_said = seen.window.is_some() || seen.refill == Refill::Continuous;
+            self.rescale(if is_said { window } else { window.max(self.window) });
         }
         self.counts = seen.counts;
         self.limit = seen.limit.or(self.limit);
@@ -306,7 +315,9 @@ impl Pool {
     fn drain(&self, limit: u64) -> Drain {
         match &self.kind {
             // Wherever the window begins, a burst and the rest of it are not more than its limit.
-            Kind::AtReset(turn) if !turn.is_said => Drain((limit - self.burst(limit)).max(1)),
+            Kind::AtReset(turn) if !turn.is_said => {
+                Drain(limit.saturating_sub(self.burst(limit)).max(1))
+            }
             // Others of the account have their part of every second too.
             Kind::AtReset(turn) => Drain((limit - turn.expected.min(limit / 10 * 9)).max(1)),
             Kind::Continuous => Drain(limit),
@@ -352,10 +363,13 @@ impl Turn {
         self.foreign += i128::from(right) - i128::from(used);
         let passed = now.since(self.ends_at.minus(window)).as_millis();
         let window = window.as_millis();
-        let is_enough = passed.saturating_mul(FOREIGN_AFTER) >= window;
         let projected = self.foreign.max(0) * i128::from(window) / i128::from(passed.max(1));
-        let projected = if is_enough { u64::try_from(projected).unwrap_or(u64::MAX) } else { 0 };
-        self.expected = self.foreign_before.max(projected);
+        let projected = u64::try_from(projected).unwrap_or(u64::MAX);
+        self.expected = match window / passed.max(1) {
+            ..FOREIGN_SHOWS => projected,
+            FOREIGN_SHOWS..FOREIGN_HINTS => projected.max(self.foreign_before),
+            FOREIGN_HINTS.. => self.foreign_before,
+        };
     }
 
     fn roll(&mut self, window: Span, time: Timestamp) {

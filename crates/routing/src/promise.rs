@@ -65,6 +65,8 @@ pub(crate) struct Promise {
     /// Flights from this number on were sent after the refusal.
     since: u64,
     in_a_row: u32,
+    /// How long the last wait was.
+    wait: Span,
     is_probing: bool,
 }
 
@@ -118,16 +120,44 @@ impl Promise {
             // Its promise is over already, and no flight since has been refused.
             return;
         }
-        let in_a_row = if is_same_volley { self.in_a_row } else { self.in_a_row + 1 };
-        let shut = sentence(retry_after, predicted, in_a_row.max(1), now);
+        let in_a_row = if is_same_volley { self.in_a_row } else { self.in_a_row(now) + 1 };
+        let (wait, why) = self.sentence(retry_after, predicted, in_a_row);
+        let next_probe = (wait > WAIT_CHECKED).then(|| now.plus(WAIT_CHECKED));
+        let shut = Shut { until: now.plus(wait), next_probe, why };
         if is_same_volley {
             let is_longer = self.shut.is_some_and(|known| known.until < shut.until);
             if is_longer && shut.why != Why::Predicted {
                 self.shut = Some(shut);
+                self.wait = wait;
             }
             return;
         }
-        *self = Self { shut: Some(shut), since: next, in_a_row, is_probing: false };
+        *self = Self { shut: Some(shut), since: next, in_a_row, wait, is_probing: false };
+    }
+
+    /// How many refusals there were in a row: what refuses long after the wait is over begins anew.
+    fn in_a_row(&self, now: Timestamp) -> u32 {
+        let is_recent = self.shut.is_some_and(|shut| now < shut.until.plus(WAIT_CHECKED));
+        if is_recent { self.in_a_row } else { 0 }
+    }
+
+    /// How long to wait for the so-manieth refusal in a row, and why. What is doubled is the last
+    /// wait, but never beyond what the same promise would have come to by now.
+    fn sentence(&self, retry_after: Option<Span>, predicted: Span, in_a_row: u32) -> (Span, Why) {
+        let said = retry_after.filter(|span| !span.is_zero());
+        let believed = said.filter(|span| *span <= WAIT_BELIEVED_MAX);
+        let base = believed.unwrap_or_else(|| predicted.min(WAIT_BELIEVED_MAX).max(WAIT_MIN));
+        let times = in_a_row.saturating_sub(1);
+        let longer = doubled(base, times).min(doubled(self.wait, 1)).min(WAIT_CHECKED);
+        let wait = if times == 0 { base } else { base.max(longer) };
+        let why = match (said, believed) {
+            _ if wait > base => Why::Doubled,
+            (_, Some(_)) if wait > WAIT_CHECKED => Why::Checked,
+            (_, Some(_)) => Why::Promised,
+            (Some(_), None) => Why::Unbelieved,
+            (None, None) => Why::Predicted,
+        };
+        (wait, why)
     }
 
     /// The account of flight `number` is empty or misconfigured.
@@ -140,7 +170,7 @@ impl Promise {
         let wait = doubled(WAIT_CHECKED, in_a_row - 1).min(EXHAUSTED_MAX);
         let shut =
             Shut { until: Timestamp::MAX, next_probe: Some(now.plus(wait)), why: Why::Exhausted };
-        *self = Self { shut: Some(shut), since: next, in_a_row, is_probing: false };
+        *self = Self { shut: Some(shut), since: next, in_a_row, wait, is_probing: false };
     }
 
     /// Flight `number` succeeded. When it is the first after a refusal: by how many milliseconds
@@ -159,21 +189,4 @@ impl Promise {
         let early = i64::try_from(shut.until.since(now).as_millis()).ok()?;
         Some(late - early)
     }
-}
-
-/// How long, and why.
-fn sentence(retry_after: Option<Span>, predicted: Span, in_a_row: u32, now: Timestamp) -> Shut {
-    let said = retry_after.filter(|span| !span.is_zero());
-    let believed = said.filter(|span| *span <= WAIT_BELIEVED_MAX);
-    let base = believed.unwrap_or_else(|| predicted.min(WAIT_BELIEVED_MAX).max(WAIT_MIN));
-    let wait = base.max(doubled(base, in_a_row - 1).min(WAIT_CHECKED));
-    let why = match (said, believed) {
-        _ if wait > base => Why::Doubled,
-        (_, Some(_)) if wait > WAIT_CHECKED => Why::Checked,
-        (_, Some(_)) => Why::Promised,
-        (Some(_), None) => Why::Unbelieved,
-        (None, None) => Why::Predicted,
-    };
-    let next_probe = (wait > WAIT_CHECKED).then(|| now.plus(WAIT_CHECKED));
-    Shut { until: now.plus(wait), next_probe, why }
 }

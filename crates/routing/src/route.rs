@@ -21,6 +21,9 @@ const GAP: Span = Span::from_millis(100);
 /// The shortest wait for a place, when as many as the provider bears are in flight.
 const PLACE_MIN: Span = Span::from_millis(10);
 
+/// A longer flight counts as so long.
+const FLIGHT_MAX: Span = Span::from_secs(3600);
+
 /// What an operator configures of a route.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RouteSettings {
@@ -244,7 +247,7 @@ impl Route {
         // A route that only a probe opens is asked again when the probe may have.
         let from =
             if shut.until < Timestamp::MAX { shut.until } else { shut.next_probe.unwrap_or(now) };
-        self.learned.give_back(&pass.mark, &pass.need, true, now);
+        self.learned.unsent(&pass.mark, &pass.need, now);
         self.learned.hear(&pass.need);
         let from = from.max(self.after_gap(now));
         let start = self.learned.start(&pass.need, self.share(pass.is_critical), from, now);
@@ -285,7 +288,7 @@ impl Route {
                 Some(if overloaded { Outcome::Failure } else { Outcome::Ignored })
             }
             Ended::Unsent => {
-                self.learned.give_back(&pass.mark, &pass.need, true, now);
+                self.learned.unsent(&pass.mark, &pass.need, now);
                 None
             }
         };
@@ -314,8 +317,10 @@ impl Route {
         if let Some((span, prompt_tokens)) = first_token {
             self.concurrency.first_token_came(span, prompt_tokens, flight);
         }
-        self.gap = Span::from_millis(self.gap.as_millis() * 3 / 4);
-        let millis = now.since(pass.starts_at).as_millis();
+        if !self.promise.is_older(pass.number) {
+            self.gap = Span::from_millis(self.gap.as_millis() * 3 / 4);
+        }
+        let millis = now.since(pass.starts_at).min(FLIGHT_MAX).as_millis();
         self.flight = self.flight - self.flight / 8 + millis;
     }
 
@@ -326,9 +331,7 @@ impl Route {
         overloaded: bool,
         now: Timestamp,
     ) {
-        // No provider counts the tokens of what it refused; some count the request.
-        let tokens = Need { requests: 0, ..pass.need };
-        self.learned.give_back(&pass.mark, &tokens, false, now);
+        self.learned.refused(&pass.mark, &pass.need, now);
         // What a quota explains says nothing of how many at once.
         if overloaded || !self.learned.knows_limits() {
             self.concurrency.pushed_back((pass.number, self.next));

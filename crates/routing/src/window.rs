@@ -23,10 +23,14 @@ const RESET_MIN: Span = Span::from_millis(5);
 
 /// The window that `seen` says or lets infer.
 pub(crate) fn inferred(seen: &Observed<'_>, now: Timestamp) -> Option<Span> {
-    if let Some(window) = seen.window.filter(|window| !window.is_zero()) {
-        return Some(window);
+    if seen.window.is_some() {
+        return seen.window;
     }
-    if seen.refill != Refill::Continuous || seen.grain > 1 {
+    if seen.refill == Refill::AtReset {
+        return Some(at_least(seen.reset_at?.since(now)));
+    }
+    // Of a rounded number too little is known.
+    if seen.grain > 1 {
         return None;
     }
     let used = seen.limit?.checked_sub(seen.remaining?)?;
@@ -40,6 +44,12 @@ pub(crate) fn inferred(seen: &Observed<'_>, now: Timestamp) -> Option<Span> {
     let longest = used.checked_sub(1).filter(|less| *less > 0).map(|less| whole / u128::from(less));
     let near = LENGTHS.into_iter().find(|length| is_near(shortest, *length));
     near.or_else(|| LENGTHS.into_iter().find(|length| is_within(shortest, longest, *length)))
+}
+
+/// The shortest window that has so much left: of a counter no more is known.
+fn at_least(left: Span) -> Span {
+    let is_long_enough = |length: &Span| *length >= left && *length >= DEFAULT;
+    LENGTHS.into_iter().find(is_long_enough).unwrap_or(left)
 }
 
 /// Whether `millis` is within a fifth of `length`.

@@ -1,0 +1,8 @@
+//! The laws of a route, each against an oracle that is too slow and too simple to be wrong in the
+//! same way.
+#![expect(clippy::expect_used, reason = "a test may stop at the first surprise")]
+
+mod pools;
+mod promises;
+mod route;
+mod world;
