@@ -65,7 +65,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_wait_exceeds_its_ceiling(
-            base in 0_u64..100_000, cap in 0_u64..1_000_000, attempts in any::<u32>(), die in any::<u64>(),
+            base in 0_u64..100_000,
+            cap in 0_u64..1_000_000,
+            attempts in any::<u32>(),
+            die in any::<u64>(),
         ) {
             let backoff = Backoff { base: Span::from_millis(base), cap: Span::from_millis(cap) };
             let wait = backoff.wait(attempts, die);

@@ -133,3 +133,6 @@ fn mean(average: u64, sample: u64, parts: u64) -> u64 {
         average - (average - sample) / parts.max(1)
     }
 }
+
+#[cfg(test)]
+mod tests;

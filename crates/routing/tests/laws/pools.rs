@@ -1,3 +1,5 @@
+//! What a route sends never exceeds what the provider allows, and waits are told truly.
+
 use proptest::prelude::*;
 use tollgate_routing::{Call, Counted, Ended, Need, Observed, Pass, Refill, Route, RouteSettings};
 use tollgate_units::{Span, Timestamp};

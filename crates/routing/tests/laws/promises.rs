@@ -1,3 +1,5 @@
+//! What a refusal promised, and how far it is believed.
+
 use tollgate_routing::{Closed, Ended, Why};
 use tollgate_units::{Span, Timestamp};
 

@@ -1,3 +1,5 @@
+//! One test for each thing that a route promises, and every number a provider may write.
+
 use proptest::prelude::*;
 use tollgate_routing::{
     BreakerState, Call, Change, Closed, Counted, Ended, Need, Observed, Refill, Route,

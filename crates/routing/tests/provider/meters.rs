@@ -50,14 +50,14 @@ impl Refilling {
 
 /// A counter per window.
 #[derive(Debug)]
-struct Counter {
+struct Windowed {
     size: u64,
     length: u64,
     used: u64,
     window: u64,
 }
 
-impl Counter {
+impl Windowed {
     fn used(&mut self, now: u64) -> u64 {
         if now / self.length != self.window {
             self.window = now / self.length;
@@ -100,14 +100,14 @@ impl Report {
 pub(crate) struct Provider {
     dialect: Dialect,
     buckets: [Refilling; 2],
-    counters: [Counter; 2],
-    slice: Counter,
+    counters: [Windowed; 2],
+    slice: Windowed,
 }
 
 impl Provider {
     pub(crate) fn new(dialect: Dialect, now: u64) -> Self {
         let bucket = |size| Refilling { size, gone: 0, at: now };
-        let counter = |size, length| Counter { size, length, used: 0, window: 0 };
+        let counter = |size, length| Windowed { size, length, used: 0, window: 0 };
         Self {
             dialect,
             buckets: [bucket(REQUESTS), bucket(TOKENS)],
