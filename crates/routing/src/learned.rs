@@ -80,15 +80,12 @@ impl Learned {
         from: Timestamp,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        if self
-            .pools
-            .iter()
-            .any(|pool| pool.is_too_small(need.of(pool.counts)) && need.of(pool.counts) > 0)
-        {
+        let is_never = |pool: &Pool| pool.is_too_small(need.of(pool.counts), now);
+        if self.pools.iter().any(is_never) {
             return None;
         }
-        let mut pools = self.pools.iter();
-        if share.is_critical && pools.all(|pool| pool.has_room_ahead(need.of(pool.counts), now)) {
+        let has_room_ahead = |pool: &Pool| pool.has_room_ahead(need.of(pool.counts), now);
+        if share.is_critical && from <= now && self.pools.iter().all(has_room_ahead) {
             return Some(from);
         }
         let from = from.max(self.last_start);
@@ -123,15 +120,12 @@ impl Learned {
 
     /// Gives back what was never sent.
     pub(crate) fn unsent(&mut self, mark: &Mark, need: &Need, now: Timestamp) {
-        let at = self.planned.iter().position(|planned| planned.number == mark.number);
-        if let Some(planned) = at.and_then(|at| self.planned.remove(at)) {
-            self.ahead = self.ahead.less(&planned.need);
-        }
         let behind = self.charged.less(&mark.charged);
         for pool in &mut self.pools {
             let (units, behind) = (need.of(pool.counts), behind.of(pool.counts));
             pool.give_back(units, mark.starts_at, behind, now);
         }
+        self.unplan(mark.number, now);
     }
 
     /// Gives back what a refused request does not count for.
@@ -197,6 +191,23 @@ impl Learned {
         {
             self.ahead = self.ahead.less(&first.need);
             self.planned.pop_front();
+        }
+    }
+
+    /// Takes a start out of the plan. What was planned last and fell away holds up nobody.
+    fn unplan(&mut self, number: u64, now: Timestamp) {
+        let Some(at) = self.planned.iter().position(|planned| planned.number == number) else {
+            return;
+        };
+        if let Some(planned) = self.planned.remove(at) {
+            self.ahead = self.ahead.less(&planned.need);
+        }
+        if at == self.planned.len() {
+            let last = self.planned.back().map_or(now, |planned| planned.starts_at);
+            self.last_start = self.last_start.min(last);
+            for pool in &mut self.pools {
+                pool.rewind(last);
+            }
         }
     }
 

@@ -92,6 +92,16 @@ impl Level {
         self.ticks = self.ticks.saturating_sub(credit);
     }
 
+    /// Stands at `to` again, which is the last planned start when a later one fell away. What had
+    /// come back by then is not known when all of it had; then the peak is the bound.
+    pub(crate) fn rewind(&mut self, drain: Drain, to: Timestamp) {
+        if to < self.at {
+            let back = u128::from(drain.0) * u128::from(self.at.since(to).as_millis());
+            self.ticks = (self.ticks + back).min(self.peak.max(self.ticks));
+            self.at = to;
+        }
+    }
+
     /// Raises what stands at `now` to `low`, or lowers it to `high`, when it lies outside. Returns
     /// whether it did.
     pub(crate) fn correct(&mut self, standing: u128, low: u128, high: u128) -> bool {

@@ -4,6 +4,7 @@ use tollgate_units::{Span, Timestamp};
 
 use crate::breaker::BreakerState;
 use crate::need::Counted;
+use crate::order::Room;
 use crate::pool::Pool;
 use crate::promise::Shut;
 
@@ -24,6 +25,17 @@ pub struct Outlook {
     pub in_flight: u32,
     /// Places that there are, once the provider has pushed back.
     pub concurrency: Option<u32>,
+}
+
+impl Outlook {
+    /// Whether there is room for a caller who would wait so long.
+    pub fn room(&self, patience: Span, now: Timestamp) -> Room {
+        match self.room_at {
+            Some(at) if at <= now => Room::Now,
+            Some(at) if at <= now.plus(patience) => Room::Soon(at.since(now)),
+            Some(_) | None => Room::Closed,
+        }
+    }
 }
 
 /// One of a provider's meters, for people.

@@ -8,6 +8,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
+use core::cmp::Ordering;
 
 use tollgate_units::{Span, Timestamp};
 
@@ -23,6 +24,8 @@ const REQUESTS_AT_ONCE: u64 = 60;
 /// After the first part of a window it hints what others use of it, after the second it shows.
 const FOREIGN_HINTS: u64 = 30;
 const FOREIGN_SHOWS: u64 = 6;
+/// How long a limit that lets nothing through is believed.
+const NEVER_BELIEVED: Span = Span::from_secs(3600);
 /// How far two reports of one reset may lie apart: whole seconds, and the way of the answer.
 const RESET_SLACK: Span = Span::from_secs(2);
 
@@ -51,6 +54,8 @@ pub(crate) struct Between {
 struct Turn {
     ends_at: Timestamp,
     used: u64,
+    /// How many windows before it the one lies that was current before, and what was used of that.
+    earlier: (u64, u64),
     /// Whether the provider said when it ends.
     is_said: bool,
     /// What reports showed beyond our own, in this window and in the one before.
@@ -76,6 +81,8 @@ pub(crate) struct Pool {
     pub(crate) limit: Option<u64>,
     pub(crate) remaining: Option<u64>,
     pub(crate) reset_at: Option<Timestamp>,
+    /// When it was last reported.
+    seen_at: Timestamp,
     level: Level,
     kind: Kind,
 }
@@ -95,6 +102,7 @@ impl Pool {
             limit: seen.limit,
             remaining: seen.remaining,
             reset_at: seen.reset_at,
+            seen_at: now,
             level: Level::new(0, now),
             kind,
         };
@@ -109,22 +117,18 @@ impl Pool {
         pool
     }
 
-    /// Whether no request of `units` can ever pass.
-    pub(crate) fn is_too_small(&self, units: u64) -> bool {
-        self.limit.is_some_and(|limit| limit == 0 || units > limit)
+    /// Whether no request of `units` can ever pass. Nothing is sent then that could teach better,
+    /// so a limit is believed so far only for a while.
+    pub(crate) fn is_too_small(&self, units: u64, now: Timestamp) -> bool {
+        let is_recent = now < self.seen_at.plus(NEVER_BELIEVED);
+        is_recent && units > 0 && self.limit.is_some_and(|limit| units > limit)
     }
 
     /// From when on `units` have room, not before `from`; `None` if never.
     pub(crate) fn room_at(&self, units: u64, share: Share, from: Timestamp) -> Option<Timestamp> {
-        let Some(limit) = self.limit else {
+        let Some(limit) = self.limit.filter(|limit| *limit > 0 && units > 0) else {
             return Some(from);
         };
-        if units == 0 {
-            return Some(from);
-        }
-        if self.is_too_small(units) {
-            return None;
-        }
         let brim = self.ticks(share.of(self.burst(limit)).max(units));
         let paced = self.level.room_at(self.drain(limit), brim, self.ticks(units), from)?;
         match &self.kind {
@@ -135,7 +139,7 @@ impl Pool {
 
     /// Whether a critical request may start before those that wait.
     pub(crate) fn has_room_ahead(&self, units: u64, now: Timestamp) -> bool {
-        let Some(limit) = self.limit else {
+        let Some(limit) = self.limit.filter(|limit| *limit > 0 && units > 0) else {
             return true;
         };
         let fits = match &self.kind {
@@ -157,6 +161,15 @@ impl Pool {
         if let Kind::AtReset(turn) = &mut self.kind {
             turn.roll(window, start);
             turn.used = turn.used.saturating_add(units);
+        }
+    }
+
+    /// The last planned start is at `to` again: what was planned behind it fell away.
+    pub(crate) fn rewind(&mut self, to: Timestamp) {
+        let (drain, window, limit) = (self.drain_or_none(), self.window, self.limit);
+        self.level.rewind(drain, to);
+        if let Kind::AtReset(turn) = &mut self.kind {
+            turn.rewind(window, limit.unwrap_or(0), to);
         }
     }
 
@@ -202,6 +215,7 @@ impl Pool {
             let is_said = seen.window.is_some() || seen.refill == Refill::Continuous;
             self.rescale(if is_said { window } else { window.max(self.window) });
         }
+        self.seen_at = now;
         self.counts = seen.counts;
         self.limit = seen.limit.or(self.limit);
         self.remaining = seen.remaining.or(self.remaining);
@@ -348,6 +362,7 @@ impl Turn {
         Self {
             ends_at: said.unwrap_or(now.plus(window)),
             used: 0,
+            earlier: (0, 0),
             is_said: said.is_some(),
             foreign: 0,
             foreign_before: 0,
@@ -379,10 +394,28 @@ impl Turn {
         let window = window.as_millis().max(1);
         let passed = time.since(self.ends_at).as_millis() / window + 1;
         self.ends_at = self.ends_at.plus(Span::from_millis(passed.saturating_mul(window)));
+        self.earlier = (passed, self.used);
         self.used = 0;
         self.foreign_before = u64::try_from(self.foreign.max(0)).unwrap_or(u64::MAX);
         self.foreign = 0;
         self.expected = self.foreign_before;
+    }
+
+    fn rewind(&mut self, window: Span, limit: u64, to: Timestamp) {
+        let begun = self.ends_at.minus(window);
+        if to >= begun {
+            return;
+        }
+        let window = window.as_millis().max(1);
+        let windows = begun.since(to).as_millis().div_ceil(window);
+        self.ends_at = self.ends_at.minus(Span::from_millis(windows.saturating_mul(window)));
+        self.used = match windows.cmp(&self.earlier.0) {
+            Ordering::Less => 0,
+            Ordering::Equal => self.earlier.1,
+            // Not known any more: as if nothing were left of it.
+            Ordering::Greater => limit,
+        };
+        self.earlier = (0, 0);
     }
 }
 

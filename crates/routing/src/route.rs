@@ -7,7 +7,7 @@
 
 use tollgate_units::{Span, Timestamp};
 
-use crate::breaker::{Breaker, BreakerSettings, BreakerState, Change, Outcome, Permit};
+use crate::breaker::{Breaker, BreakerSettings, Change, Outcome, Permit};
 use crate::concurrency::Concurrency;
 use crate::learned::{Learned, Mark};
 use crate::need::Need;
@@ -176,9 +176,10 @@ impl Route {
             Err(Closed::Open { until }) => Some(until),
             Err(Closed::Never) => None,
         };
-        let room_at = match state {
-            BreakerState::Open { until } => room_at.map(|at| at.max(until)),
-            BreakerState::Closed | BreakerState::HalfOpen | BreakerState::Ramping { .. } => room_at,
+        // While traffic comes back, the die that lets it through is the most that can be said.
+        let room_at = match self.breaker.outlook(now, 0) {
+            Ok(()) => room_at,
+            Err(until) => room_at.map(|at| at.max(until)),
         };
         Outlook {
             state,
@@ -253,7 +254,7 @@ impl Route {
         let start = self.learned.start(&pass.need, self.share(pass.is_critical), from, now);
         pass.number = self.next;
         self.next += 1;
-        pass.starts_at = start.unwrap_or(from).max(from);
+        pass.starts_at = start.unwrap_or(from.max(self.learned.last_start()));
         pass.mark = self.learned.take(&pass.need, pass.number, pass.starts_at, now);
         pass.starts_at
     }

@@ -31,6 +31,8 @@ fn a_limit_of_zero_and_a_request_larger_than_the_limit_are_never() {
     world.learns(&[requests(0, 0)]);
     assert_eq!(world.ask().err(), Some(Closed::Never));
     assert_eq!(world.wait(), None);
+    world.now = 3_600_000;
+    assert!(world.ask().is_ok(), "nothing else could teach that the account has some now");
 
     let mut world = World::new();
     let tokens = seen("tokens", Counted::Tokens, Refill::Continuous, 100);
@@ -105,6 +107,34 @@ fn what_was_never_sent_is_given_back() {
         world.call(Ended::Unsent);
     }
     assert_eq!(world.route.outlook(&CALL, world.now()), before);
+}
+
+#[test]
+fn a_start_that_falls_away_holds_up_nobody() {
+    for refill in [Refill::Continuous, Refill::AtReset] {
+        let mut world = World::new();
+        let requests = seen("requests", Counted::Requests, Refill::Continuous, 6000);
+        let tokens = seen("tokens", Counted::Tokens, refill, 6000);
+        let full = |seen: Observed<'static>| Observed { remaining: Some(6000), ..seen };
+        world.learns(&[full(requests), full(tokens)]);
+        let call = Call {
+            need: Need { requests: 1, tokens: 900, ..Need::default() },
+            patience: Span::from_secs(100),
+            ..CALL
+        };
+        let passes: Vec<_> = (0..9)
+            .map(|_| world.route.ask(&call, at(0), 0).expect("waits"))
+            .filter(|pass| pass.starts_at > at(0))
+            .collect();
+        let first = passes.iter().map(|pass| pass.starts_at).min().expect("some wait");
+        let last = passes.iter().map(|pass| pass.starts_at).max().expect("some wait");
+        assert!(last > at(15_000), "{refill:?}");
+        assert!(world.wait() > Some(15_000), "{refill:?}");
+        for pass in passes {
+            world.route.ended(pass, Ended::Unsent, at(0));
+        }
+        assert!(world.wait() <= Some(first.since(at(0)).as_millis()), "{refill:?}");
+    }
 }
 
 #[test]
