@@ -4,5 +4,6 @@
 
 mod pools;
 mod promises;
+mod reports;
 mod route;
 mod world;
