@@ -111,4 +111,24 @@ mod tests {
             assert_eq!(seen(limit, remaining, reset), window, "{limit}/{remaining} {reset}");
         }
     }
+
+    #[test]
+    fn of_a_rounded_number_no_window_is_inferred() {
+        let rounded = Observed {
+            name: "tokens",
+            counts: Counted::Tokens,
+            refill: Refill::Continuous,
+            window: None,
+            limit: Some(30_000),
+            remaining: Some(29_000),
+            reset_at: Some(Timestamp::from_millis(1_001_000)),
+            grain: 1000,
+        };
+        let now = Timestamp::from_millis(1_000_000);
+        assert_eq!(inferred(&rounded, now), None);
+        assert_eq!(inferred(&Observed { grain: 1, ..rounded }, now), None);
+        let exact = Observed { grain: 1, reset_at: Some(now.plus(Span::from_secs(2))), ..rounded };
+        assert_eq!(inferred(&exact, now), Some(DEFAULT));
+        assert_eq!(inferred(&Observed { grain: 1000, ..exact }, now), None);
+    }
 }

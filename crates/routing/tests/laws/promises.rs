@@ -50,6 +50,9 @@ fn what_proves_too_short_is_doubled() {
     world.now += 1000;
     world.call(throttled(Some(Span::from_secs(2))));
     assert_eq!(world.wait(), Some(2000), "a success ends the row");
+    world.now += 62_000;
+    world.call(throttled(Some(Span::from_secs(2))));
+    assert_eq!(world.wait(), Some(2000), "and so does a minute");
 }
 
 #[test]
