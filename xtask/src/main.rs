@@ -6,6 +6,7 @@
 
 mod arrows;
 mod e2e;
+mod fuzz;
 mod glossary;
 mod mask;
 mod names;
@@ -27,7 +28,9 @@ cargo xtask <task>
   lint        format, tidy, clippy, docs, licences and bans
   test        cargo test, then the official clients against the binary
   e2e [NAME]  only the official clients; NAME selects tests
-  check       lint, then test: what CI runs
+  fuzz [--seconds N]
+              hostile bytes for what reads bytes; 60 seconds unless told
+  check       lint, test and fuzz: what CI runs
 ";
 
 fn main() -> ExitCode {
@@ -50,7 +53,16 @@ fn run(words: &[String]) -> Result<(), Failure> {
         ["test"] => tasks::test(&root),
         ["e2e"] => tasks::e2e(&root, None),
         ["e2e", name] => tasks::e2e(&root, Some(name)),
-        ["check"] => tasks::lint(&root).and_then(|()| tasks::test(&root)),
+        ["fuzz"] => tasks::fuzz(&root, fuzz::SECONDS),
+        ["fuzz", "--seconds", seconds] => match seconds.parse() {
+            Ok(seconds) => tasks::fuzz(&root, seconds),
+            Err(_) => Err(Failure::new(format!("not a number of seconds: {seconds}"))),
+        },
+        ["check"] => {
+            tasks::lint(&root)?;
+            tasks::fuzz(&root, fuzz::SECONDS)?;
+            tasks::test(&root)
+        }
         [] | ["help" | "--help" | "-h"] => {
             eprint!("{USAGE}");
             Ok(())

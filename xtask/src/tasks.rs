@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::e2e::{cargo, number_before, run_clients};
 use crate::shell::{Failure, is_there, run, run_reading, step, succeeds};
-use crate::tidy;
+use crate::{fuzz, tidy};
 
 /// Everything that needs no test to run.
 pub(crate) fn lint(root: &Path) -> Result<(), Failure> {
@@ -23,6 +23,11 @@ pub(crate) fn lint(root: &Path) -> Result<(), Failure> {
         run(doc.env("RUSTDOCFLAGS", "-D warnings"))
     })?;
     step("licences, bans, sources", || deny(root))
+}
+
+/// Hostile bytes for what reads them, for so many seconds.
+pub(crate) fn fuzz(root: &Path, seconds: u32) -> Result<(), Failure> {
+    step("fuzz", || fuzz::fuzz(root, seconds))
 }
 
 /// `cargo test`, then the clients; the last line counts both in cargo's own words.
