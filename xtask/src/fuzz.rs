@@ -129,7 +129,7 @@ const BODIES: &[&str] = &[
     r#"{"model":"m","prompt":["a","b"],"max_tokens":9,"best_of":2,"stream_options":{"include_usage":false}}"#,
     r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":9,"candidateCount":2}}"#,
     r#"{"id":"x","choices":[{"message":{"content":"hi","tool_calls":[{"id":"1","function":{"name":"f"}}]}}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#,
-    r#"{"error":{"message":"Limit 10, Requested 20 of org-a1b2. Try again in 84ms.","type":"tokens"}}"#,
+    r#"{"error":{"message":"Limit 10, Requested 20, org-1. Try again in 84ms.","type":"tokens"}}"#,
     r#"[{"error":{"code":429,"details":[
         {"@type":"type.googleapis.com/google.rpc.QuotaFailure",
             "violations":[{"quotaId":"GenerateRequestsPerDay","quotaValue":"20"}]},

@@ -20,6 +20,7 @@ struct Recorded {
     text: &'static str,
 }
 
+/// Every transcript of `data`, protocol by protocol: one without a row here fails.
 const RECORDED: &[Recorded] = &[
     Recorded {
         name: "chat with usage",
@@ -144,6 +145,24 @@ fn check(recorded: &Recorded, hide: bool, packing: &str, (out, mut tally): (Vec<
     assert_eq!((tally.done, tally.failed), (recorded.done, recorded.failed), "{name}");
     assert_eq!(tally.events, recorded.events, "{name}");
     assert_eq!(tally.take_text(), recorded.text, "{name}");
+}
+
+#[test]
+fn every_transcript_is_read_as_it_means() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+    let mut transcripts = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "sse") {
+            continue;
+        }
+        transcripts += 1;
+        let bytes = std::fs::read(&path).unwrap();
+        let mut rows = RECORDED.iter().filter(|recorded| recorded.bytes == bytes);
+        let recorded = rows.next().unwrap_or_else(|| panic!("nobody reads {}", path.display()));
+        check(recorded, false, "as a file", run(recorded, false, std::iter::once(&*bytes)));
+    }
+    assert_eq!(transcripts, RECORDED.len());
 }
 
 #[test]
