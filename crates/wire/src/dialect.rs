@@ -24,12 +24,12 @@ mod sambanova;
 mod share;
 mod together;
 
-use http::HeaderMap;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tollgate_units::{Span, Timestamp};
 
 pub use self::reserve::{ReserveRule, Weighed};
+use crate::limits::told::Told;
 use crate::limits::{Counted, DAY, Refill, Report};
 use crate::reset::ResetGrammar;
 
@@ -57,7 +57,7 @@ pub struct Dialect {
 }
 
 /// Reads headers that a table cannot describe, at an instant, into a report.
-pub type MoreHeaders = fn(&HeaderMap, Timestamp, &mut Report);
+pub type MoreHeaders = fn(&Told<'_>, Timestamp, &mut Report);
 
 /// The headers that tell of one limit.
 #[derive(Debug)]
@@ -164,8 +164,6 @@ pub enum Says {
 /// What an error means that its status alone does not say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Meaning {
-    /// The request itself is at fault.
-    CallerFault,
     /// The account has nothing left to spend.
     Exhausted,
     /// The account's plan has none of this.

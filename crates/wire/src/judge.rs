@@ -68,7 +68,6 @@ pub fn judge(
     let rules = dialect.errors.iter().chain(compatible::ERRORS);
     let mut said = rules.filter(|rule| is_said(rule, status, &explained));
     match said.next().map(|rule| rule.means) {
-        Some(Meaning::CallerFault) => Judgement::CallerFault,
         Some(Meaning::Exhausted) => Judgement::Exhausted,
         Some(Meaning::NoQuota) => Judgement::NoQuota,
         Some(Meaning::OperatorFault) => Judgement::OperatorFault,

@@ -63,6 +63,7 @@ pub use endpoint::{Endpoint, Protocol};
 pub use errand::Errand;
 pub use judge::{Judgement, answer_without_account, judge, without_account};
 pub use kinds::{HIDDEN, HOSTED, family, undated};
+pub use limits::told::Told;
 pub use limits::{Counted, LIMITS_MAX, Refill, Report, Reported, report};
 pub use malformed::{Malformed, MalformedKind};
 pub use models::{model_json, models_json};

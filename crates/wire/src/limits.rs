@@ -8,12 +8,14 @@
 pub(crate) mod fields;
 pub(crate) mod hints;
 mod ietf;
+pub(crate) mod told;
 
 use std::borrow::Cow;
 
 use http::{HeaderMap, StatusCode};
 use tollgate_units::{Span, Timestamp};
 
+use self::told::Told;
 use crate::dialect::{Calendar, Dialect, LimitHeaders, Windows};
 use crate::judge::explained::Explained;
 use crate::reset;
@@ -117,19 +119,26 @@ pub(crate) fn report_with(
     now: Timestamp,
 ) -> Report {
     let mut report = Report::default();
-    for family in dialect.limits {
-        report.family(family, headers, now);
+    let told = Told::of(headers);
+    if !told.is_empty() {
+        report.read(dialect, &told, now);
     }
-    if let Some(more) = dialect.more {
-        more(headers, now, &mut report);
-    }
-    ietf::read(headers, now, &mut report);
-    report.retry_after = report.wait(headers, now);
     hints::read(explained, now, &mut report);
     report
 }
 
 impl Report {
+    fn read(&mut self, dialect: &Dialect, told: &Told<'_>, now: Timestamp) {
+        for family in dialect.limits {
+            self.family(family, told, now);
+        }
+        if let Some(more) = dialect.more {
+            more(told, now, self);
+        }
+        ietf::read(told, now, self);
+        self.retry_after = self.wait(told, now);
+    }
+
     /// Takes note of a limit, unless there are too many.
     pub(crate) fn add(&mut self, limit: Reported) {
         if self.limits.len() < LIMITS_MAX {
@@ -145,11 +154,11 @@ impl Report {
     /// Reads a header if it is there; counts it if it cannot be read.
     pub(crate) fn header<'h, T>(
         &mut self,
-        headers: &'h HeaderMap,
+        told: &Told<'h>,
         name: Option<&str>,
         read: impl FnOnce(&'h str) -> Option<T>,
     ) -> Option<T> {
-        let value = headers.get(name?)?;
+        let value = told.first(name?)?;
         let meant = value.to_str().ok().and_then(|text| read(text.trim()));
         if meant.is_none() {
             self.count_malformed();
@@ -157,10 +166,10 @@ impl Report {
         meant
     }
 
-    fn family(&mut self, family: &LimitHeaders, headers: &HeaderMap, now: Timestamp) {
-        let limit = self.header(headers, family.limit, listed);
-        let remaining = self.header(headers, family.remaining, amount);
-        let reset = self.header(headers, family.reset, |text| family.grammar.read(text, now));
+    fn family(&mut self, family: &LimitHeaders, told: &Told<'_>, now: Timestamp) {
+        let limit = self.header(told, family.limit, listed);
+        let remaining = self.header(told, family.remaining, amount);
+        let reset = self.header(told, family.reset, |text| family.grammar.read(text, now));
         let listed = limit.unwrap_or_default();
         if listed.first == Some(Amount::Unknown) || remaining == Some(Amount::Unknown) {
             // Azure writes -1 of what it does not know, and a reset that means nothing beside it.
@@ -172,7 +181,7 @@ impl Report {
         }
         let (window, calendar) = match family.windows {
             Windows::Calendar(calendar) => (Some(calendar.length()), Some(calendar)),
-            Windows::Header(name) => (self.header(headers, Some(name), reset::seconds), None),
+            Windows::Header(name) => (self.header(told, Some(name), reset::seconds), None),
             Windows::Inferred => (inferred(limit, remaining, reset, now), None),
             Windows::Lasting(span) => (Some(span), None),
             Windows::Listed => (listed.window, None),
@@ -194,14 +203,14 @@ impl Report {
 
     /// When to come back, as the headers say it: what is more exact wins, as in the official
     /// clients. Zero is nothing: some send it with a limit that is still spent.
-    fn wait(&mut self, headers: &HeaderMap, now: Timestamp) -> Option<Span> {
+    fn wait(&mut self, told: &Told<'_>, now: Timestamp) -> Option<Span> {
         const EXACT: [&str; 2] = ["retry-after-ms", "x-ms-retry-after-ms"];
         let believed = |span: &Span| *span <= RETRY_AFTER_MAX;
         let exact = EXACT.iter().find_map(|name| {
             let read = |text| reset::millis(text).filter(believed);
-            self.header(headers, Some(name), read).filter(|span| !span.is_zero())
+            self.header(told, Some(name), read).filter(|span| !span.is_zero())
         });
-        let rough = self.header(headers, Some("retry-after"), |text| {
+        let rough = self.header(told, Some("retry-after"), |text| {
             let until = || reset::http_date(text).map(|date| date.since(now));
             reset::seconds(text).or_else(until).filter(believed)
         });

@@ -6,11 +6,11 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
 use tollgate_units::{Span, Timestamp};
 
 use super::share::{share, unused};
 use super::{Dialect, LimitHeaders, Meaning, ReserveRule, Says, Windows, rule};
+use crate::limits::told::Told;
 use crate::limits::{Counted, MINUTE, Refill, Report};
 use crate::reset::ResetGrammar;
 
@@ -131,12 +131,12 @@ pub(crate) static DIALECT: Dialect = Dialect {
 };
 
 /// The shares of a subscription. Their resets come as Unix seconds or as instants.
-fn unified(headers: &HeaderMap, now: Timestamp, report: &mut Report) {
+fn unified(told: &Told<'_>, now: Timestamp, report: &mut Report) {
     for (name, used, reset, window) in SHARES {
-        let Some(remaining) = report.header(headers, Some(used), |text| unused(text, 1)) else {
+        let Some(remaining) = report.header(told, Some(used), |text| unused(text, 1)) else {
             continue;
         };
-        let reset_at = report.header(headers, Some(reset), |text| {
+        let reset_at = report.header(told, Some(reset), |text| {
             let seconds = ResetGrammar::UnixSeconds.read(text, now);
             seconds.or_else(|| ResetGrammar::Rfc3339.read(text, now))
         });

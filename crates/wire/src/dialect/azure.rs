@@ -4,7 +4,7 @@
 //! filtered prompts are charged, refusals for a limit are not. Of a limit that is spent it may say
 //! that it resets now: see `Reported::full_at`.
 
-use super::{Dialect, LimitHeaders, Meaning, ReserveRule, Says, Windows, rule};
+use super::{Dialect, LimitHeaders, ReserveRule, Windows};
 use crate::limits::{Counted, Refill};
 use crate::reset::ResetGrammar;
 
@@ -40,6 +40,6 @@ pub(crate) static DIALECT: Dialect = Dialect {
     ],
     more: None,
     reserve: ReserveRule::PromptAndCap,
-    errors: &[rule(&[400], Says::Code("content_filter"), Meaning::CallerFault)],
+    errors: &[],
     stops_billing: Some(true),
 };

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
 use tollgate_units::Timestamp;
 
 use super::share::{share, unused};
 use super::{Dialect, ReserveRule};
 use crate::limits::Report;
+use crate::limits::told::Told;
 use crate::reset::{self, ResetGrammar};
 
 pub(crate) static DIALECT: Dialect = Dialect {
@@ -22,14 +22,14 @@ pub(crate) static DIALECT: Dialect = Dialect {
 };
 
 /// A share in percent, the window in minutes, the reset in Unix seconds.
-fn windows(headers: &HeaderMap, now: Timestamp, report: &mut Report) {
+fn windows(told: &Told<'_>, now: Timestamp, report: &mut Report) {
     for (name, used, window, reset) in WINDOWS {
-        let Some(remaining) = report.header(headers, Some(used), |text| unused(text, 100)) else {
+        let Some(remaining) = report.header(told, Some(used), |text| unused(text, 100)) else {
             continue;
         };
-        let window = report.header(headers, Some(window), reset::minutes);
+        let window = report.header(told, Some(window), reset::minutes);
         let reset =
-            report.header(headers, Some(reset), |text| ResetGrammar::UnixSeconds.read(text, now));
+            report.header(told, Some(reset), |text| ResetGrammar::UnixSeconds.read(text, now));
         report.add(share(Cow::Borrowed(name), window, (remaining, reset)));
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::Usage;
+use crate::limits::told::may_tell;
 use tollgate_units::Tokens;
 
 #[test]
@@ -47,7 +48,9 @@ fn headers_and_sayings_are_written_as_they_are_looked_for() {
     for dialect in DIALECTS.iter().chain([&&compatible::DIALECT]) {
         for limit in dialect.limits {
             let names = [limit.limit, limit.remaining, limit.reset];
-            assert!(names.into_iter().flatten().all(lower), "{}", limit.name);
+            for name in names.into_iter().flatten() {
+                assert!(lower(name) && may_tell(name), "{name}");
+            }
         }
         for rule in dialect.errors.iter().chain(compatible::ERRORS) {
             assert!(!matches!(rule.says, Says::Words(words) if !lower(words)), "{rule:?}");

@@ -6,15 +6,15 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
 use tollgate_units::{Span, Timestamp};
 
 use super::fields::{Bare, Item, dictionary, list};
+use super::told::Told;
 use super::{Counted, Refill, Report, Reported};
 
-pub(super) fn read(headers: &HeaderMap, now: Timestamp, report: &mut Report) {
-    let policies = whole(headers, "ratelimit-policy", report);
-    let states = whole(headers, "ratelimit", report);
+pub(super) fn read(told: &Told<'_>, now: Timestamp, report: &mut Report) {
+    let policies = whole(told, "ratelimit-policy", report);
+    let states = whole(told, "ratelimit", report);
     if policies.is_none() && states.is_none() {
         return;
     }
@@ -40,10 +40,10 @@ fn join_states(text: &str, now: Timestamp, (from, report): (usize, &mut Report))
             report.count_malformed();
             continue;
         };
-        let mut told = report.limits.iter_mut().skip(from);
+        let mut named = report.limits.iter_mut().skip(from);
         let same =
             |limit: &&mut Reported| limit.name == state.name && limit.partition == state.partition;
-        if let Some(limit) = told.find(same) {
+        if let Some(limit) = named.find(same) {
             (limit.remaining, limit.reset_at) = (state.remaining, state.reset_at);
         } else {
             report.add(state);
@@ -71,8 +71,8 @@ fn set_window(policy: &Item, report: &mut Report) {
 }
 
 /// All lines of a field, joined as lists are.
-fn whole<'h>(headers: &'h HeaderMap, name: &str, report: &mut Report) -> Option<Cow<'h, str>> {
-    let mut lines = headers.get_all(name).iter();
+fn whole<'h>(told: &Told<'h>, name: &str, report: &mut Report) -> Option<Cow<'h, str>> {
+    let mut lines = told.all(name);
     let first = lines.next()?;
     let Ok(first) = first.to_str() else {
         report.count_malformed();
