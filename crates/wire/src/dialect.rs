@@ -84,6 +84,20 @@ pub struct LimitHeaders {
     pub is_aside: bool,
 }
 
+/// A limit that no header tells of: what a dialect's own start from.
+const UNTOLD: LimitHeaders = LimitHeaders {
+    name: "",
+    counts: Counted::Other,
+    limit: None,
+    remaining: None,
+    reset: None,
+    grammar: ResetGrammar::Any,
+    refill: Refill::AtReset,
+    windows: Windows::Listed,
+    grain: 1,
+    is_aside: false,
+};
+
 /// Where the length of a limit's window is from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Windows {

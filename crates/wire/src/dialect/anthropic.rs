@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use tollgate_units::{Span, Timestamp};
 
 use super::share::{share, unused};
-use super::{Dialect, LimitHeaders, Meaning, ReserveRule, Says, Windows, rule};
+use super::{Dialect, LimitHeaders, Meaning, ReserveRule, Says, UNTOLD, Windows, rule};
 use crate::limits::told::Told;
 use crate::limits::{Counted, MINUTE, Refill, Report};
 use crate::reset::ResetGrammar;
@@ -28,8 +28,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Rfc3339,
             refill: Refill::Continuous,
             windows: Windows::Lasting(MINUTE),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens",
@@ -41,7 +40,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             refill: Refill::Continuous,
             windows: Windows::Lasting(MINUTE),
             grain: 1000,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "input-tokens",
@@ -53,7 +52,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             refill: Refill::Continuous,
             windows: Windows::Lasting(MINUTE),
             grain: 1000,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "output-tokens",
@@ -65,7 +64,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             refill: Refill::Continuous,
             windows: Windows::Lasting(MINUTE),
             grain: 1000,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "priority-input-tokens",

@@ -4,7 +4,7 @@
 //! filtered prompts are charged, refusals for a limit are not. Of a limit that is spent it may say
 //! that it resets now: see `Reported::full_at`.
 
-use super::{Dialect, LimitHeaders, ReserveRule, Windows};
+use super::{Dialect, LimitHeaders, ReserveRule, UNTOLD, Windows};
 use crate::limits::{Counted, Refill};
 use crate::reset::ResetGrammar;
 
@@ -22,8 +22,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Seconds,
             refill: Refill::AtReset,
             windows: Windows::Header("x-ratelimit-renewalperiod-requests"),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens",
@@ -34,8 +33,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Seconds,
             refill: Refill::AtReset,
             windows: Windows::Header("x-ratelimit-renewalperiod-tokens"),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
     ],
     more: None,

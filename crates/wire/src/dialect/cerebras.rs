@@ -1,7 +1,7 @@
 //! Cerebras. Token buckets; the header's name says the window, resets are seconds with decimals. A
 //! request counts with its input and its cap, or else the longest that the model can make.
 
-use super::{Dialect, LimitHeaders, ReserveRule, Windows};
+use super::{Dialect, LimitHeaders, ReserveRule, UNTOLD, Windows};
 use crate::limits::{Counted, DAY, MINUTE, Refill};
 use crate::reset::ResetGrammar;
 
@@ -19,8 +19,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Seconds,
             refill: Refill::Continuous,
             windows: Windows::Lasting(DAY),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens-minute",
@@ -31,8 +30,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Seconds,
             refill: Refill::Continuous,
             windows: Windows::Lasting(MINUTE),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
     ],
     more: None,

@@ -3,7 +3,7 @@
 //! header for what is left. Its errors are told apart by their words alone. What it bills is
 //! `billed_units`, less than what the model read.
 
-use super::{Calendar, Dialect, LimitHeaders, Meaning, ReserveRule, Says, Windows, rule};
+use super::{Calendar, Dialect, LimitHeaders, Meaning, ReserveRule, Says, UNTOLD, Windows, rule};
 use crate::limits::{Counted, MINUTE, Refill};
 use crate::reset::ResetGrammar;
 
@@ -17,24 +17,17 @@ pub(crate) static DIALECT: Dialect = Dialect {
             counts: Counted::Requests,
             limit: Some("x-trial-endpoint-call-limit"),
             remaining: Some("x-trial-endpoint-call-remaining"),
-            reset: None,
-            grammar: ResetGrammar::UnixSeconds,
             refill: Refill::AtReset,
             windows: Windows::Lasting(MINUTE),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "requests-month",
             counts: Counted::Requests,
             limit: Some("x-endpoint-monthly-call-limit"),
-            remaining: None,
-            reset: None,
-            grammar: ResetGrammar::UnixSeconds,
             refill: Refill::AtReset,
             windows: Windows::Calendar(Calendar::MonthUtc),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "requests",
@@ -45,8 +38,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::UnixSeconds,
             refill: Refill::AtReset,
             windows: Windows::Listed,
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
     ],
     more: None,

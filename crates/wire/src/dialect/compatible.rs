@@ -2,7 +2,7 @@
 //! and what a request counts as is not known before its usage is. vLLM and its like tell of no
 //! limits at all. Its errors are also everybody's, after what a dialect itself says of them.
 
-use super::{Dialect, ErrorRule, LimitHeaders, Meaning, ReserveRule, Says, Windows, rule};
+use super::{Dialect, ErrorRule, LimitHeaders, Meaning, ReserveRule, Says, UNTOLD, Windows, rule};
 use crate::limits::{Counted, Refill};
 use crate::reset::ResetGrammar;
 
@@ -20,8 +20,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Any,
             refill: Refill::AtReset,
             windows: Windows::Inferred,
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens",
@@ -32,8 +31,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Any,
             refill: Refill::AtReset,
             windows: Windows::Inferred,
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "requests",
@@ -44,8 +42,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Any,
             refill: Refill::AtReset,
             windows: Windows::Listed,
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "requests",
@@ -56,8 +53,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Any,
             refill: Refill::AtReset,
             windows: Windows::Listed,
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
     ],
     more: None,

@@ -1,6 +1,6 @@
 //! GitHub Models. Azure's headers, and more beside them that say nothing of limits.
 
-use super::{Dialect, LimitHeaders, ReserveRule, Windows};
+use super::{Dialect, LimitHeaders, ReserveRule, UNTOLD, Windows};
 use crate::limits::{Counted, Refill};
 use crate::reset::ResetGrammar;
 
@@ -18,8 +18,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Seconds,
             refill: Refill::AtReset,
             windows: Windows::Header("x-ratelimit-renewalperiod-requests"),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens",
@@ -30,8 +29,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Seconds,
             refill: Refill::AtReset,
             windows: Windows::Header("x-ratelimit-renewalperiod-tokens"),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
     ],
     more: None,

@@ -2,7 +2,7 @@
 //! both refill steadily. A request counts with its prompt and its cap, and one that alone is more
 //! than the limit gets a 413; reads of a cache do not count.
 
-use super::{Dialect, LimitHeaders, Meaning, ReserveRule, Says, Windows, rule};
+use super::{Dialect, LimitHeaders, Meaning, ReserveRule, Says, UNTOLD, Windows, rule};
 use crate::limits::{Counted, DAY, MINUTE, Refill};
 use crate::reset::ResetGrammar;
 
@@ -20,8 +20,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::GoDuration,
             refill: Refill::Continuous,
             windows: Windows::Lasting(DAY),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens",
@@ -32,8 +31,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::GoDuration,
             refill: Refill::Continuous,
             windows: Windows::Lasting(MINUTE),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
     ],
     more: None,

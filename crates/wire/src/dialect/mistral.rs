@@ -5,7 +5,7 @@
 
 use tollgate_units::Span;
 
-use super::{Calendar, Dialect, LimitHeaders, ReserveRule, Windows};
+use super::{Calendar, Dialect, LimitHeaders, ReserveRule, UNTOLD, Windows};
 use crate::limits::{Counted, MINUTE, Refill};
 use crate::reset::ResetGrammar;
 
@@ -19,48 +19,36 @@ pub(crate) static DIALECT: Dialect = Dialect {
             counts: Counted::Requests,
             limit: Some("x-ratelimit-limit-req-minute"),
             remaining: Some("x-ratelimit-remaining-req-minute"),
-            reset: None,
-            grammar: ResetGrammar::Seconds,
             refill: Refill::AtReset,
             windows: Windows::Lasting(MINUTE),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "requests-10-second",
             counts: Counted::Requests,
             limit: Some("x-ratelimit-limit-req-10-second"),
             remaining: Some("x-ratelimit-remaining-req-10-second"),
-            reset: None,
-            grammar: ResetGrammar::Seconds,
             refill: Refill::AtReset,
             windows: Windows::Lasting(Span::from_secs(10)),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens-minute",
             counts: Counted::Tokens,
             limit: Some("x-ratelimit-limit-tokens-minute"),
             remaining: Some("x-ratelimit-remaining-tokens-minute"),
-            reset: None,
-            grammar: ResetGrammar::Seconds,
             refill: Refill::AtReset,
             windows: Windows::Lasting(MINUTE),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens-month",
             counts: Counted::Tokens,
             limit: Some("x-ratelimit-limit-tokens-month"),
             remaining: Some("x-ratelimit-remaining-tokens-month"),
-            reset: None,
-            grammar: ResetGrammar::Seconds,
             refill: Refill::AtReset,
             windows: Windows::Calendar(Calendar::MonthUtc),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens",
@@ -71,32 +59,25 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Seconds,
             refill: Refill::AtReset,
             windows: Windows::Listed,
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens-minute",
             counts: Counted::Tokens,
             limit: Some("x-ratelimitbysize-limit-minute"),
             remaining: Some("x-ratelimitbysize-remaining-minute"),
-            reset: None,
-            grammar: ResetGrammar::Seconds,
             refill: Refill::AtReset,
             windows: Windows::Lasting(MINUTE),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens-month",
             counts: Counted::Tokens,
             limit: Some("x-ratelimitbysize-limit-month"),
             remaining: Some("x-ratelimitbysize-remaining-month"),
-            reset: None,
-            grammar: ResetGrammar::Seconds,
             refill: Refill::AtReset,
             windows: Windows::Calendar(Calendar::MonthUtc),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
     ],
     more: None,

@@ -1,6 +1,6 @@
 //! Nebius. OpenAI's names with resets in seconds with decimals. Its limits move with what is used.
 
-use super::{Dialect, LimitHeaders, ReserveRule, Windows};
+use super::{Dialect, LimitHeaders, ReserveRule, UNTOLD, Windows};
 use crate::limits::{Counted, Refill};
 use crate::reset::ResetGrammar;
 
@@ -18,8 +18,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Seconds,
             refill: Refill::Continuous,
             windows: Windows::Inferred,
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens",
@@ -30,8 +29,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Seconds,
             refill: Refill::Continuous,
             windows: Windows::Inferred,
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
     ],
     more: None,

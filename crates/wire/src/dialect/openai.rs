@@ -3,7 +3,7 @@
 //! Failed requests count. A request counts as the larger of its output cap and a quarter of its
 //! characters. Cached tokens count; usage reports them inside the input.
 
-use super::{Dialect, LimitHeaders, Meaning, ReserveRule, Says, Windows, rule};
+use super::{Dialect, LimitHeaders, Meaning, ReserveRule, Says, UNTOLD, Windows, rule};
 use crate::limits::{Counted, Refill};
 use crate::reset::ResetGrammar;
 
@@ -21,8 +21,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::GoDuration,
             refill: Refill::Continuous,
             windows: Windows::Inferred,
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens",
@@ -33,8 +32,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::GoDuration,
             refill: Refill::Continuous,
             windows: Windows::Inferred,
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "project-tokens",
@@ -45,8 +43,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::GoDuration,
             refill: Refill::Continuous,
             windows: Windows::Inferred,
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens_usage_based",
@@ -57,8 +54,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::GoDuration,
             refill: Refill::Continuous,
             windows: Windows::Inferred,
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "input-images",
@@ -69,8 +65,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::GoDuration,
             refill: Refill::Continuous,
             windows: Windows::Inferred,
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
     ],
     more: None,

@@ -3,7 +3,7 @@
 //! without credits gets a 402. Codes are numbers. Whether breaking off stops the billing depends on
 //! the provider behind it, so nobody can say.
 
-use super::{Dialect, LimitHeaders, ReserveRule, Windows};
+use super::{Dialect, LimitHeaders, ReserveRule, UNTOLD, Windows};
 use crate::limits::{Counted, Refill};
 use crate::reset::ResetGrammar;
 
@@ -20,8 +20,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
         grammar: ResetGrammar::UnixMillis,
         refill: Refill::AtReset,
         windows: Windows::Listed,
-        grain: 1,
-        is_aside: false,
+        ..UNTOLD
     }],
     more: None,
     reserve: ReserveRule::Unlimited,

@@ -1,6 +1,6 @@
 //! `SambaNova`. Requests of a minute and of a day; resets are Go durations.
 
-use super::{Dialect, LimitHeaders, ReserveRule, Windows};
+use super::{Dialect, LimitHeaders, ReserveRule, UNTOLD, Windows};
 use crate::limits::{Counted, DAY, MINUTE, Refill};
 use crate::reset::ResetGrammar;
 
@@ -18,8 +18,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::GoDuration,
             refill: Refill::Continuous,
             windows: Windows::Lasting(MINUTE),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "requests-day",
@@ -30,8 +29,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::GoDuration,
             refill: Refill::Continuous,
             windows: Windows::Lasting(DAY),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
     ],
     more: None,

@@ -3,7 +3,7 @@
 
 use tollgate_units::Span;
 
-use super::{Dialect, LimitHeaders, ReserveRule, Windows};
+use super::{Dialect, LimitHeaders, ReserveRule, UNTOLD, Windows};
 use crate::limits::{Counted, Refill};
 use crate::reset::ResetGrammar;
 
@@ -21,8 +21,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Seconds,
             refill: Refill::Continuous,
             windows: Windows::Lasting(Span::from_secs(1)),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
         LimitHeaders {
             name: "tokens",
@@ -33,8 +32,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
             grammar: ResetGrammar::Seconds,
             refill: Refill::Continuous,
             windows: Windows::Lasting(Span::from_secs(1)),
-            grain: 1,
-            is_aside: false,
+            ..UNTOLD
         },
     ],
     more: None,
