@@ -25,6 +25,10 @@ lint:
 e2e *name:
     cargo xtask e2e {{name}}
 
+# Feed hostile bytes to what reads them.
+fuzz seconds="60":
+    cargo xtask fuzz --seconds {{seconds}}
+
 # Run the benchmarks whose figures stand in docs/benchmarks.md.
 bench *args:
     cargo bench --workspace {{args}}
