@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 use tollgate_policy::{Exceed, Limit, OnDisconnect, ProviderSettings, SubjectKind, Unit};
-use tollgate_wire::{CapField, Protocol};
+use tollgate_wire::{CapField, Dialect, Protocol, dialect_of};
 
 use crate::reader::{Entry, Field, Keys, Reader, Section};
 use crate::tiers;
@@ -19,6 +19,13 @@ pub struct UpstreamConfig {
     pub base_url: String,
     /// What it is paid with.
     pub api_key: Option<SecretString>,
+}
+
+impl UpstreamConfig {
+    /// How it speaks of its limits and its faults, by its protocol and its host.
+    pub fn dialect(&self) -> &'static Dialect {
+        dialect_of(self.protocol.name(), host_of(&self.base_url).unwrap_or_default())
+    }
 }
 
 /// Names whose protocol and address are known.

@@ -214,7 +214,7 @@ fn route_fields() -> Vec<Said> {
 fn retry_fields() -> Vec<Said> {
     let attempts = json!({"type": "integer", "minimum": 1, "maximum": 20, "examples": [5]});
     vec![
-        ("attempts", "How often a request is sent at most, wherever to.", attempts),
+        ("attempts", "How often a request is tried at most, each time by every route.", attempts),
         (
             "base",
             "The most that is waited before the second; doubled each time.",

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tollgate_limits::{Charges, Denied, Stretch, Wait};
 use tollgate_policy::{BoundLimit, Candidate, Ended, Next, Options, Plan, Search, Unit};
 use tollgate_store::{Memory, Reservation};
-use tollgate_units::Tokens;
+use tollgate_units::{Timestamp, Tokens};
 
 use crate::gate::Gateway;
 use crate::telemetry::{Metrics, StoreOp};
@@ -52,6 +52,21 @@ impl NoRoom {
         first.map_or("model", |limit| limit.limit().unit.label())
     }
 
+    /// Whether nothing but what providers allow their accounts refused.
+    pub(crate) fn is_of_accounts(&self) -> bool {
+        self.denied.as_ref().is_some_and(|(at, denied)| {
+            self.plan.candidates().get(*at).is_some_and(|candidate| candidate.is_full(denied))
+        })
+    }
+
+    /// When there is room.
+    pub(crate) fn room_at(&self) -> Option<Timestamp> {
+        match self.denied.as_ref()?.1.wait() {
+            Wait::Never => None,
+            Wait::Until(at) => Some(at),
+        }
+    }
+
     /// The same request for the model that a limit that refused names.
     pub(crate) fn downgraded(&self) -> Option<Options> {
         let (at, denied) = self.denied.as_ref()?;
@@ -93,7 +108,7 @@ pub(crate) struct First<T> {
 /// Walks over a plan's candidates to the first that `fits`.
 pub(crate) fn first<T>(
     plan: Plan,
-    fits: impl Fn(&Candidate) -> Result<T, Denied>,
+    mut fits: impl FnMut(&Candidate) -> Result<T, Denied>,
 ) -> Result<First<T>, NoRoom> {
     let plan = Box::new(plan);
     let mut search = Search::new(plan.candidates().len());
@@ -103,7 +118,7 @@ pub(crate) fn first<T>(
             Next::Refuse(at, denied) => return Err(NoRoom { plan, denied: Some((at, denied)) }),
             Next::Failed => return Err(NoRoom { plan, denied: None }),
         };
-        match plan.candidates().get(at).map(&fits) {
+        match plan.candidates().get(at).map(&mut fits) {
             Some(Ok(found)) => return Ok(First { plan, at, search, found }),
             Some(Err(denied)) => search.denied(denied),
             None => return Err(NoRoom { plan, denied: None }),
@@ -195,6 +210,23 @@ impl Admitted {
             }
         }
         false
+    }
+
+    /// Goes over to another plan for the same request. What is held is rebooked, never charged twice;
+    /// where none of the new candidates has room, everything stays as it was.
+    pub(crate) fn go_over(&mut self, asking: Asking<'_>, plan: Plan) -> bool {
+        let moved = first(plan, |candidate| self.held.rebook(candidate.charges().clone()));
+        let Ok(First { plan, at, search, found: () }) = moved else {
+            return false;
+        };
+        for shadow in self.shadows.drain(..).flatten() {
+            shadow.void();
+        }
+        if let Some(candidate) = plan.candidates().get(at) {
+            self.shadows = watch(asking, &plan, candidate, self.held.stretch());
+        }
+        (self.plan, self.search, self.at, self.watched) = (plan, search, at, at);
+        true
     }
 
     /// The provider's connection is closed while its work goes on: an open stream no more, it frees

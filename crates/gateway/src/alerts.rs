@@ -7,121 +7,39 @@
 //! request waits for it, few run at a time, and one that fails is tried again twice. When it is
 //! wrong: after a restart what was told is told again.
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws_lc_rs::hmac;
-use bytes::Bytes;
-use http::{Method, Request, StatusCode, Uri, header};
-use secrecy::{ExposeSecret, SecretString};
+use http::StatusCode;
 use serde_json::{Value, json};
 use tollgate_policy::{Caller, Warning};
+use tollgate_routing::Change;
 use tollgate_units::{Span, Timestamp};
 use tollgate_wire::rfc3339;
 
-use crate::fetch::{FetchError, Fetcher, Reach};
+pub use self::webhook::{Format, Webhook};
 use crate::runaway::Suspicion;
-use crate::tasks::Tasks;
-use crate::tls::{self, TlsError};
+
+mod webhook;
 
 /// Which alerts have been told.
 #[derive(Debug, Default)]
 pub(crate) struct Alerts {
     told: Mutex<HashMap<u128, Timestamp>>,
+    /// What is wrong, was told, and is not yet over.
+    wrong: Mutex<HashSet<u128>>,
 }
 
-/// Where alerts go besides the log.
-#[derive(Debug)]
-pub struct Webhook {
-    url: Uri,
-    key: Option<hmac::Key>,
-    fetcher: Fetcher,
-    running: AtomicUsize,
-}
-
-impl Webhook {
-    /// The webhook at `url`, an https URL; what is sent there is signed with `secret`.
-    ///
-    /// # Errors
-    ///
-    /// There is no TLS.
-    pub fn new(
-        url: Uri,
-        secret: Option<&SecretString>,
-        allow_private: bool,
-    ) -> Result<Arc<Self>, TlsError> {
-        let reach = if allow_private { Reach::Anywhere } else { Reach::Public };
-        Ok(Self::fetching(Fetcher::new(tls::client_config()?, reach), url, secret))
-    }
-
-    fn fetching(fetcher: Fetcher, url: Uri, secret: Option<&SecretString>) -> Arc<Self> {
-        let key = |secret: &SecretString| {
-            hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes())
-        };
-        let (key, running) = (secret.map(key), AtomicUsize::new(0));
-        Arc::new(Self { url, key, fetcher, running })
-    }
-
-    /// Sends `alert`, unless too many are on their way already.
-    fn send(self: &Arc<Self>, alert: &Value, now: Timestamp) {
-        if self.running.fetch_add(1, Ordering::Relaxed) >= RUNNING_MAX {
-            self.running.fetch_sub(1, Ordering::Relaxed);
-            tracing::error!("too many alerts are on their way: this one is only in the log");
-            return;
-        }
-        let (webhook, body) = (self.clone(), Bytes::from(alert.to_string()));
-        Tasks::new().spawn(async move {
-            webhook.deliver(body, now).await;
-            webhook.running.fetch_sub(1, Ordering::Relaxed);
-        });
-    }
-
-    async fn deliver(&self, body: Bytes, now: Timestamp) {
-        for wait in RETRY_AFTER {
-            let Some(request) = self.request(body.clone(), now) else {
-                return;
-            };
-            match self.fetcher.fetch(request).await {
-                // Created, accepted and no content are as good.
-                Err(FetchError::Status(status)) if status.is_success() => return,
-                // It was taken; what is said to it matters to nobody.
-                Ok(_) | Err(FetchError::Unreadable(_)) => return,
-                Err(error) => tracing::warn!(%error, "an alert did not reach the webhook"),
-            }
-            tokio::time::sleep(wait).await;
-        }
-        tracing::error!("an alert was given up: the webhook does not take it");
-    }
-
-    fn request(&self, body: Bytes, now: Timestamp) -> Option<Request<Bytes>> {
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(self.url.clone())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(TIMESTAMP, now.as_millis());
-        if let Some(key) = &self.key {
-            request = request.header(SIGNATURE, signature(key, &body, now));
-        }
-        request.body(body).ok()
-    }
-}
-
-/// HMAC-SHA256 over the time, a dot and the body, in hexadecimal: who knows the secret can tell
-/// that the alert is this gateway's, and not an old one sent again.
-fn signature(key: &hmac::Key, body: &[u8], now: Timestamp) -> String {
-    let mut context = hmac::Context::with_key(key);
-    context.update(format!("{}.", now.as_millis()).as_bytes());
-    context.update(body);
-    let mut text = String::from("sha256=");
-    for byte in context.sign().as_ref() {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+/// Something that goes wrong, and is over at some time.
+struct Trouble<'a> {
+    /// In one word.
+    kind: &'static str,
+    /// What else tells it from others of its kind.
+    of: &'a [&'a str],
+    /// Whether it goes wrong now, or is over.
+    is_wrong: bool,
+    details: Value,
 }
 
 /// What happened, for programs and for people.
@@ -184,7 +102,7 @@ impl Alerts {
     /// Tells of a meter's mark again when it is passed again: its limit was raised, or it was
     /// reset.
     pub(crate) fn forget(&self, meter: u128) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(&meter);
+        locked(&self.told).remove(&meter);
     }
 
     /// A provider refuses the operator's account: its key, its access or its quota.
@@ -207,9 +125,107 @@ impl Alerts {
         Told { kind: "provider_account", text, details, webhook, now }.send();
     }
 
+    /// The breaker of a route has opened, or closed again.
+    pub(crate) fn breaker(
+        &self,
+        (provider, model): (&str, &str),
+        change: Change,
+        webhook: Option<&Arc<Webhook>>,
+        now: Timestamp,
+    ) {
+        let (is_wrong, text, until) = match change {
+            Change::Recovering => return,
+            Change::Opened { until } => {
+                let text = format!(
+                    "Tollgate: {provider}/{model} fails, and is left alone until a probe succeeds."
+                );
+                (true, text, Some(until))
+            }
+            Change::Closed => (false, format!("Tollgate: {provider}/{model} serves again."), None),
+        };
+        let details = json!({"provider": provider, "model": model, "until": until.map(rfc3339)});
+        let of = &[provider, model];
+        self.turn(Trouble { kind: "breaker", of, is_wrong, details }, text, (webhook, now));
+    }
+
+    /// What a provider allows the account has fallen below the share that is kept, or is above it
+    /// again.
+    pub(crate) fn quota(
+        &self,
+        (provider, model): (&str, &str),
+        is_below: bool,
+        webhook: Option<&Arc<Webhook>>,
+        now: Timestamp,
+    ) {
+        let text = if is_below {
+            format!(
+                "Tollgate: what {provider} allows the account for {model} is nearly used up; the \
+                 rest is kept for critical requests."
+            )
+        } else {
+            format!("Tollgate: {provider} has room for {model} again.")
+        };
+        let details = json!({"provider": provider, "model": model});
+        let (of, is_wrong) = (&[provider, model], is_below);
+        self.turn(Trouble { kind: "provider_quota", of, is_wrong, details }, text, (webhook, now));
+    }
+
+    /// The budget of retries is spent, or has some again.
+    pub(crate) fn retries(&self, is_spent: bool, webhook: Option<&Arc<Webhook>>, now: Timestamp) {
+        let text = if is_spent {
+            "Tollgate: so much fails that the budget of retries is spent: requests are not tried \
+             again for now."
+        } else {
+            "Tollgate: there is a budget for retries again."
+        };
+        let trouble =
+            Trouble { kind: "retry_budget", of: &[], is_wrong: is_spent, details: json!({}) };
+        self.turn(trouble, text.to_owned(), (webhook, now));
+    }
+
+    /// The store cannot write down what is used, for this reason, or writes again.
+    pub(crate) fn store(
+        &self,
+        trouble: Option<&str>,
+        webhook: Option<&Arc<Webhook>>,
+        now: Timestamp,
+    ) {
+        let text = match trouble {
+            Some(why) => format!("Tollgate: what is used cannot be written down: {why}."),
+            None => "Tollgate: what is used is written down again.".to_owned(),
+        };
+        let (is_wrong, details) = (trouble.is_some(), json!({"trouble": trouble}));
+        self.turn(Trouble { kind: "store", of: &[], is_wrong, details }, text, (webhook, now));
+    }
+
+    /// Tells of a trouble once, and once when it is over.
+    fn turn(
+        &self,
+        trouble: Trouble<'_>,
+        text: String,
+        (webhook, now): (Option<&Arc<Webhook>>, Timestamp),
+    ) {
+        let Trouble { kind, of, is_wrong, mut details } = trouble;
+        let parts: Vec<&str> = std::iter::once(kind).chain(of.iter().copied()).collect();
+        let id = hashed(&parts);
+        let mut wrong = locked(&self.wrong);
+        let is_new = if is_wrong { wrong.insert(id) } else { wrong.remove(&id) };
+        drop(wrong);
+        if !is_new {
+            return;
+        }
+        if is_wrong {
+            tracing::warn!(kind, "{text}");
+        } else {
+            tracing::info!(kind, "{text}");
+        }
+        details["recovered"] = (!is_wrong).into();
+        Told { kind, text, details, webhook, now }.send();
+    }
+
     /// Whether nobody has been told of `id` since its last window, which now ends at `until`.
     fn is_new(&self, id: u128, until: Timestamp, now: Timestamp) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = locked(&self.told);
         if told.get(&id).is_some_and(|until| *until > now) {
             return false;
         }
@@ -248,6 +264,10 @@ pub(crate) fn tell_runaway(
     Told { kind: "runaway", text, details, webhook, now }.send();
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// 128 bits for something that is no meter.
 fn hashed(parts: &[&str]) -> u128 {
     let mut hasher = DefaultHasher::new();
@@ -255,13 +275,8 @@ fn hashed(parts: &[&str]) -> u128 {
     u128::from(hasher.finish())
 }
 
-const TIMESTAMP: &str = "x-tollgate-timestamp";
-const SIGNATURE: &str = "x-tollgate-signature";
 /// What has no window of its own is told again after so long.
 const AGAIN_AFTER: Span = Span::from_secs(60 * 60);
-const RUNNING_MAX: usize = 16;
-const RETRY_AFTER: [Duration; 3] =
-    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(0)];
 /// Some two megabytes.
 const TOLD_MAX: usize = 65_536;
 

@@ -23,10 +23,10 @@ use tollgate_wire::{
     Endpoint, Errand, answer_text, created_of, is_finished, tool_calls_of, usage_of,
 };
 
+use crate::fault::Fault;
 use crate::flight::Flight;
 use crate::gate::{Gateway, Live};
 use crate::headers::forwardable;
-use crate::send::Fault;
 use crate::stored::ask;
 use crate::telemetry::Outcome;
 

@@ -151,7 +151,8 @@ impl Gateway {
     }
 
     /// What would be admitted, with nothing taken.
-    fn look(&self, plan: Plan) -> Result<Explanation, NoRoom> {
+    fn look(&self, mut plan: Plan) -> Result<Explanation, NoRoom> {
+        self.arrange(&self.live(), &mut plan);
         let First { plan, at, found: (stretch, standings), .. } =
             first(plan, |candidate| self.meters.peek(candidate.charges()))?;
         let explained = plan.candidates().get(at).map(|candidate| {

@@ -4,17 +4,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tollgate_limits::SettlementKind;
 use tollgate_policy::{Bound, Ended, Plan};
-use tollgate_units::{NanoUsd, Span, Tokens};
+use tollgate_routing as routing;
+use tollgate_routing::Closed;
+use tollgate_units::{NanoUsd, Span, Timestamp, Tokens};
 use tollgate_wire::{Keeping, Stored, StoredKind, ToolCalls, Usage};
 
-use crate::admit::Admitted;
+use crate::admit::{Admitted, Asking};
 use crate::alerts;
-use crate::gate::{Gateway, Live};
+use crate::gate::{Gateway, Live, moment};
 use crate::identify::Inbound;
 use crate::pipeline::Room;
+use crate::routes::Attempt;
 use crate::runaway::Heard;
 use crate::scales::Weight;
 use crate::stored;
@@ -38,6 +42,12 @@ pub(crate) struct Flight {
     going: Option<Going>,
     /// Whether an attempt before it may have: then the prompt is owed, whatever comes.
     spent: bool,
+    /// Its place at the provider that answers.
+    place: Option<Attempt>,
+    /// The models that may serve it, the one it was admitted for first.
+    models: Vec<Arc<str>>,
+    /// Which of them is being asked.
+    model: usize,
     /// The tools that the model called.
     calls: ToolCalls,
     /// The response that the provider has begun to store.
@@ -61,7 +71,12 @@ impl Flight {
         let weight = if ask.endpoint.only_counts() { Weight::NONE } else { weight };
         let reserved = weight.counts.input.plus(admitted.output().times(ask.answers));
         gate.sums.reserved(reserved);
+        let plan = &admitted.plan;
+        let models = std::iter::once(plan.model()).chain(plan.stand_ins()).cloned().collect();
         Self {
+            place: None,
+            models,
+            model: 0,
             gate: gate.clone(),
             live: inbound.live.clone(),
             request_id: inbound.request_id.clone(),
@@ -192,6 +207,91 @@ impl Flight {
         moved
     }
 
+    /// Goes over to the next model that stands in, if there is one that has room.
+    pub(crate) async fn fall_back(&mut self, body: &Bytes) -> bool {
+        while let Some(model) = self.models.get(self.model.saturating_add(1)).cloned() {
+            self.model = self.model.saturating_add(1);
+            if self.go_over_to(&model, body).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Begins again from the model that it was admitted for.
+    pub(crate) async fn start_over(&mut self, body: &Bytes) -> bool {
+        self.model = 0;
+        let Some(model) = self.models.first().cloned() else {
+            return false;
+        };
+        self.go_over_to(&model, body).await || self.fall_back(body).await
+    }
+
+    /// Has `model` serve it from now on: counted, planned and rebooked anew, under the limits and
+    /// the list of models that the caller has.
+    async fn go_over_to(&mut self, model: &str, body: &Bytes) -> bool {
+        let gate = self.gate.clone();
+        let options = self.admitted.as_ref().and_then(|admitted| admitted.plan.stood_in(model));
+        let Some(options) = options else {
+            return false;
+        };
+        let Ok(weight) = gate.scales.weigh(&options, body).await else {
+            return false;
+        };
+        let moment = moment(&gate.meters, &options);
+        let Ok(mut plan) = options.plan(weight.counts, moment) else {
+            return false;
+        };
+        gate.arrange(&self.live, &mut plan);
+        let asking = Asking { meters: &gate.meters, metrics: Some(&gate.metrics) };
+        let Some(admitted) = &mut self.admitted else {
+            return false;
+        };
+        if !admitted.go_over(asking, plan) {
+            return false;
+        }
+        admitted.known(Ended::Unsent);
+        let ask = admitted.plan.ask();
+        let weight = if ask.endpoint.only_counts() { Weight::NONE } else { weight };
+        let reserved = weight.counts.input.plus(admitted.output().times(ask.answers));
+        gate.sums.rebooked(self.reserved, reserved);
+        (self.weight, self.reserved) = (weight, reserved);
+        true
+    }
+
+    /// Takes a place at the route of the candidate that holds the reservation.
+    pub(crate) fn place(&self) -> Result<Attempt, Closed> {
+        let Some(admitted) = &self.admitted else {
+            return Err(Closed::Never);
+        };
+        let way = (&*admitted.plan, admitted.candidate());
+        self.gate.attempt(&self.live, way, admitted.output())
+    }
+
+    /// The provider answers: its place is kept to the end of the answer.
+    pub(crate) fn holds(&mut self, place: Attempt) {
+        self.place = Some(place);
+    }
+
+    /// When one of the routes to the model that is asked may have room.
+    pub(crate) fn room_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let admitted = self.admitted.as_ref()?;
+        let plan = &admitted.plan;
+        let look = |candidate| self.gate.outlook(&self.live, plan, candidate, now).room_at;
+        plan.candidates().iter().filter_map(look).min()
+    }
+
+    /// Whether it does no harm when a provider works on it twice: what goes on when nobody listens,
+    /// or is added to what the provider stores, would be there twice.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        let Some(admitted) = &self.admitted else {
+            return false;
+        };
+        let ask = admitted.plan.ask();
+        let added = |one: &tollgate_wire::Reference| one.stored.kind == StoredKind::Conversation;
+        ask.keeping != Keeping::Background && !ask.refers.iter().any(added)
+    }
+
     /// The account that is asked: its place among the upstreams, and its name.
     pub(crate) fn account(&self) -> (usize, &str) {
         let deployment = self.admitted.as_ref().map(|admitted| admitted.candidate().deployment());
@@ -238,7 +338,29 @@ impl Flight {
 
     /// The first piece of the answer is there.
     pub(crate) fn first_piece(&mut self) {
-        self.times.first_token.get_or_insert_with(Instant::now);
+        if self.times.first_token.is_some() {
+            return;
+        }
+        self.times.first_token = Some(Instant::now());
+        let streams = self.admitted.as_ref().is_some_and(|admitted| admitted.plan.ask().stream);
+        let first_token = self.since_sent(self.times.first_token).map(span);
+        if let Some(place) = &mut self.place {
+            place.flows(first_token.filter(|_| streams), self.weight.counts.input);
+        }
+    }
+
+    /// The provider's place, at the end of what it had to say.
+    fn leave(&mut self, ended: Ended<'_>, outcome: Outcome) {
+        let Some(place) = self.place.take() else {
+            return;
+        };
+        match (outcome, ended) {
+            (Outcome::Answered, Ended::Answered(usage) | Ended::Broken(usage)) => {
+                place.answered(usage);
+            }
+            (Outcome::Failed | Outcome::TimedOut, _) => place.end(routing::Ended::Failed),
+            _ => place.end(routing::Ended::Ignored),
+        }
     }
 
     /// The provider's connection is closed, and its work goes on.
@@ -261,6 +383,7 @@ impl Flight {
     }
 
     fn finish(&mut self, ended: Ended<'_>, outcome: Outcome, status: StatusCode) {
+        self.leave(ended, outcome);
         let Some(admitted) = self.admitted.take() else {
             return;
         };

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use tollgate_policy::{Moment, Options, Policy};
+use tollgate_policy::{Moment, Options, Policy, RoutingSettings};
 use tollgate_store::{Clock, Memory, Owners};
 use tollgate_units::{Amount, Span};
 use tollgate_wire::{Destination, Errand, Notice, NoticeKind};
@@ -20,6 +20,7 @@ use crate::identify::{self, Inbound};
 use crate::issued::Issued;
 use crate::issuers::Issuers;
 use crate::room::Room;
+use crate::routes::Routes;
 use crate::runaway::Runaways;
 use crate::saved::Saved;
 use crate::scales::Scales;
@@ -73,6 +74,8 @@ pub struct Live {
     pub bounds: Bounds,
     /// Where alerts go besides the log.
     pub webhook: Option<Arc<Webhook>>,
+    /// How requests are tried again, and when a route is left alone.
+    pub routing: RoutingSettings,
 }
 
 /// Bounds of time and size on the way of a request.
@@ -100,6 +103,7 @@ pub struct Gateway {
     pub(crate) tasks: Tasks,
     pub(crate) scales: Scales,
     pub(crate) room: Room,
+    pub(crate) routes: Routes,
     pub(crate) runaways: Runaways,
     pub(crate) saved: Saved,
     pub(crate) sessions: Sessions,
@@ -110,12 +114,14 @@ pub struct Gateway {
     draining: Draining,
     seed: u64,
     requests: AtomicU64,
+    rolls: AtomicU64,
 }
 
 impl Gateway {
     /// The gateway made of `parts`.
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
+            routes: Routes::new(parts.live.routing),
             live: ArcSwap::from_pointee(parts.live),
             alerts: Alerts::default(),
             meters: parts.meters,
@@ -135,6 +141,7 @@ impl Gateway {
             draining: parts.draining,
             seed: parts.seed,
             requests: AtomicU64::new(0),
+            rolls: AtomicU64::new(0),
         })
     }
 
@@ -146,6 +153,7 @@ impl Gateway {
     /// Puts `live` in force for the requests that come from now on, and says what was before.
     /// Meters stay as they are.
     pub fn replace(&self, live: Live) -> Arc<Live> {
+        self.routes.reconfigure(live.routing);
         self.live.swap(Arc::new(live))
     }
 
@@ -153,6 +161,11 @@ impl Gateway {
     /// reset.
     pub fn mark_anew(&self, meter: tollgate_limits::MeterId) {
         self.alerts.forget(meter.get());
+    }
+
+    /// The store cannot write down what is used, for this reason; nothing once it writes again.
+    pub fn store_in_trouble(&self, why: Option<&str>) {
+        self.alerts.store(why, self.live().webhook.as_ref(), self.clock().now());
     }
 
     /// The policy that is only watched.
@@ -187,6 +200,7 @@ impl Gateway {
 
     /// The metrics as text, with the books as they stand now.
     pub fn render_metrics(&self) -> String {
+        self.measure_routes();
         self.metrics.stands(self.meters.books().held_count, self.meters.meters());
         self.metrics.render()
     }
@@ -296,6 +310,12 @@ impl Gateway {
         format!("req_{:08x}{number:08x}", self.seed >> 32)
     }
 
+    /// A number that nobody can foresee.
+    pub(crate) fn die(&self) -> u64 {
+        let roll = self.rolls.fetch_add(1, Ordering::Relaxed);
+        scrambled(self.seed.wrapping_add(roll.wrapping_mul(GOLDEN)))
+    }
+
     /// A little of the wait, at most a tenth and 30 s, so that a crowd does not return at once.
     pub(crate) fn jitter(&self, wait: Span) -> Span {
         let number = self.requests.load(Ordering::Relaxed);
@@ -312,6 +332,9 @@ pub(crate) fn moment(meters: &Memory, options: &Options) -> Moment {
     });
     Moment { now: meters.clock().now(), opens_session: quiet }
 }
+
+/// The step of `SplitMix64`: an odd number whose multiples spread evenly.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014): neighbours come out far apart.
 const fn scrambled(seed: u64) -> u64 {

@@ -7,18 +7,20 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
 use tollgate_policy::Options;
+use tollgate_units::Span;
 use tollgate_wire::Destination;
 
 use crate::admit::{Admitted, Asking, admit};
 use crate::answer::Outgoing;
 use crate::downgrade::Downgrades;
 use crate::flight::Flight;
-use crate::gate::Gateway;
+use crate::gate::{Gateway, Live};
 use crate::identify::{Inbound, identify};
 use crate::read::{Unread, read};
 use crate::respond::respond;
@@ -60,7 +62,7 @@ async fn serve(
     let options = known.caller.consider(asked.ask);
     let options = options.map_err(Stopped::refused(known))?;
     let options = own(gate, options).await.map_err(Stopped::not_owned(known))?;
-    let room = find_room(gate, known, options, &asked.body).await?;
+    let room = wait_for_room((gate, &inbound.live), known, options, &asked.body).await?;
     let flight = Flight::new(gate, inbound, room);
     let answered = send(flight, inbound, &asked.body).await;
     let answered = answered.map_err(Stopped::upstream(&known.caller))?;
@@ -76,9 +78,35 @@ pub(crate) struct Room {
     pub(crate) in_shadow: Option<Admitted>,
 }
 
-/// weigh ▸ plan ▸ admit, for the model that was asked for or one that a limit names instead.
+/// The same again, where nothing but what a provider allows its account refused and there is room
+/// in a moment.
+async fn wait_for_room(
+    by: (&Arc<Gateway>, &Live),
+    known: &Known,
+    mut options: Options,
+    body: &Bytes,
+) -> Result<Room, Stopped> {
+    let gives_up = by.0.clock().now().plus(HELD_MAX);
+    loop {
+        let model = options.model().clone();
+        let stopped = match find_room(by, known, options, body).await {
+            Err(Stopped::Full(full, body)) if full.is_of_accounts() => (full, body),
+            found => return found,
+        };
+        let (full, refused) = stopped;
+        let now = by.0.clock().now();
+        let room_at = full.room_at().filter(|at| at.since(now) <= HELD_FOR && *at < gives_up);
+        let (Some(room_at), Some(again)) = (room_at, full.plan.stood_in(&model)) else {
+            return Err(Stopped::Full(full, refused));
+        };
+        tokio::time::sleep(Duration::from_millis(room_at.since(now).as_millis())).await;
+        options = again;
+    }
+}
+
+/// weigh ▸ plan ▸ admit, for the model that was asked for or one that stands in for it.
 async fn find_room(
-    gate: &Arc<Gateway>,
+    (gate, live): (&Arc<Gateway>, &Live),
     known: &Known,
     options: Options,
     body: &Bytes,
@@ -91,7 +119,11 @@ async fn find_room(
             in_shadow = shadow::watch(gate, &known.caller, way.options(), weight.counts);
         }
         let asking = Asking { meters: &gate.meters, metrics: Some(&gate.metrics) };
-        match way.ask(&gate.meters, weight.counts, |plan| admit(asking, plan)) {
+        let find = |mut plan| {
+            gate.arrange(live, &mut plan);
+            admit(asking, plan)
+        };
+        match way.ask(&gate.meters, weight.counts, find) {
             ControlFlow::Break(Ok(admitted)) => return Ok(Room { admitted, weight, in_shadow }),
             ControlFlow::Break(Err(unserved)) => {
                 return Err(Stopped::unserved(known, body)(unserved));
@@ -100,3 +132,9 @@ async fn find_room(
         }
     }
 }
+
+/// How long a request may have to wait for what a provider allows its account, without being told
+/// to come back instead,
+const HELD_FOR: Span = Span::from_secs(1);
+/// and how long in all, where others were faster each time.
+const HELD_MAX: Span = Span::from_secs(5);

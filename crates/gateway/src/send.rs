@@ -1,24 +1,31 @@
-//! Bytes out: try candidates until a provider answers. Nothing has reached the caller yet, so a
-//! failure here can still be somebody else's success.
+//! Bytes out: try routes until a provider answers. Nothing has reached the caller yet, so a failure
+//! here can still be somebody else's success.
+//!
+//! ```text
+//! the model's other routes ▸ the models that stand in ▸ a wait, and again from the first
+//! ```
+//!
+//! Another route costs nothing but the attempt. A wait is backoff with jitter, or what the providers
+//! have promised, and takes a retry out of the budget; how often the routes are gone through is
+//! bounded. What a provider may have worked on is sent again only where that does no harm.
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tollgate_policy::Ended;
-use tollgate_units::Span;
-use tollgate_wire::{
-    Destination, Judgement, Notice, NoticeKind, dialect_of, edit, judge, reply, without_account,
-};
+use tollgate_routing::Backoff;
+use tollgate_units::{Span, Timestamp};
+use tollgate_wire::{Destination, Notice, edit, reply, report};
 
+use crate::fault::{Fault, judged, unanswered};
 use crate::flight::Flight;
-use crate::gate::{Gateway, Live};
-use crate::headers::{forwardable, is_identity};
+use crate::headers::forwardable;
 use crate::identify::Inbound;
+use crate::routes::Attempt;
 use crate::telemetry::Outcome;
-use crate::upstream::{Cause, Post, SendError};
+use crate::upstream::{Post, SendError};
 
 /// A provider has answered.
 #[derive(Debug)]
@@ -36,17 +43,19 @@ pub(crate) struct Failure {
     pub(crate) headers: HeaderMap,
 }
 
-/// Why no provider answered: what the last of them said, in words for the caller.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Fault {
-    /// It failed.
-    Failed,
-    /// The account is out of quota or badly configured: the operator's business.
-    Operator,
-    /// It is busy with this account's other work.
-    Throttled(Option<Span>),
-    /// It said nothing in time.
-    TimedOut,
+/// What came of the routes so far.
+#[derive(Debug, Default)]
+struct Tries {
+    /// How often the routes were gone through before.
+    rounds: u32,
+    /// Whether a route was asked in this round.
+    asked: bool,
+    /// The best that can be told, if no route serves it.
+    told: Option<Fault>,
+    /// Whether the same may go well later, somewhere.
+    passes: bool,
+    /// Whether nothing more may be sent.
+    is_over: bool,
 }
 
 /// Sends the request to the candidate that holds the reservation, then to the next ones.
@@ -58,46 +67,72 @@ pub(crate) async fn send(
     let caller = flight.admitted().map(|admitted| admitted.plan.caller());
     let is_ours = |name: &str| caller.is_none_or(|caller| caller.reads_header(name));
     let headers = forwardable(&inbound.parts.headers, is_ours);
+    flight.gate().routes.first_sent(flight.gate().clock().now());
+    let mut tries = Tries::default();
     loop {
-        let fault = match attempt(&mut flight, headers.clone(), body).await {
-            Ok(response) if response.status().is_success() => {
+        let fault = match ask(&mut flight, &headers, body).await {
+            Ok(Heard::Flows(response)) => {
                 return Ok(Answered::Flows(Box::new(flight), response));
             }
-            Ok(response) => {
-                match judged((flight.gate(), flight.live()), flight.account(), response).await {
-                    Ok(mut refusal) => {
-                        flight.was_turned_away();
-                        flight.served(refusal.headers_mut());
-                        let owed = flight.owed();
-                        let spent = flight.is_spent();
-                        let ended = if spent { Ended::Broken(&owed) } else { Ended::Refused };
-                        flight.end(ended, Outcome::CallerFault, refusal.status());
-                        return Ok(Answered::Refused(refusal));
-                    }
-                    Err(fault) => {
-                        flight.was_turned_away();
-                        fault
-                    }
-                }
-            }
-            Err(error) => match error {
-                SendError::Connect(cause) | SendError::Reset(cause) => {
-                    failed_below(flight.provider(), &cause)
-                }
-                SendError::TimedOut => Fault::TimedOut,
-            },
+            Ok(Heard::Refused(refusal)) => return Ok(refused(flight, refusal)),
+            Err(fault) => fault,
         };
-        flight.attempted(fault.outcome());
-        if !flight.try_next() {
-            let owed = flight.owed();
-            let spent = flight.is_spent();
-            let ended = if spent { Ended::Broken(&owed) } else { Ended::Unsent };
-            let mut failure = Failure { notice: fault.notice(inbound), headers: HeaderMap::new() };
-            flight.served(&mut failure.headers);
-            flight.end(ended, fault.outcome(), reply(inbound.protocol(), &failure.notice).status);
-            return Err(failure);
+        if fault.was_asked() {
+            flight.attempted(fault.outcome());
+        }
+        tries.note(fault, &flight);
+        if !goes_on(&mut flight, &mut tries, body).await {
+            return Err(failed(flight, inbound, tries.told.unwrap_or(fault)));
         }
     }
+}
+
+/// What a route answers.
+enum Heard {
+    Flows(Response<Incoming>),
+    Refused(Response<Bytes>),
+}
+
+/// One route: takes a place there, waits for its turn, sends, and hears what it says.
+async fn ask(flight: &mut Flight, headers: &HeaderMap, body: &Bytes) -> Result<Heard, Fault> {
+    let mut place = flight.place().map_err(Fault::from)?;
+    if let Err(room_at) = place.turn().await {
+        return Err(Fault::Full(room_at));
+    }
+    place.sent();
+    let response = match attempt(flight, headers.clone(), body).await {
+        Ok(response) => response,
+        Err(error) => {
+            let fault = unanswered(flight.provider(), &error);
+            place.end(fault.ended());
+            return Err(fault);
+        }
+    };
+    if response.status().is_success() {
+        hear(flight, &mut place, &response);
+        flight.holds(place);
+        return Ok(Heard::Flows(response));
+    }
+    let judged = judged((flight.gate(), flight.live()), flight.account(), response).await;
+    place.heard(&judged.report);
+    flight.was_turned_away();
+    match judged.passed() {
+        Ok(refusal) => {
+            place.end(tollgate_routing::Ended::Ignored);
+            Ok(Heard::Refused(refusal))
+        }
+        Err(fault) => {
+            place.end(fault.ended());
+            Err(fault)
+        }
+    }
+}
+
+/// What a success says of the provider's limits.
+fn hear(flight: &Flight, place: &mut Attempt, response: &Response<Incoming>) {
+    let dialect = flight.live().upstreams.dialect(flight.account().0);
+    let now = flight.gate().clock().now();
+    place.heard(&report(dialect, response.status(), response.headers(), &[], now));
 }
 
 /// One try: the body with its few edits, to one account.
@@ -123,112 +158,73 @@ async fn attempt(
     live.upstreams.send(upstream, post).await
 }
 
-/// The provider's hosts and addresses are for the log, not for callers.
-pub(crate) fn failed_below(provider: &str, cause: &Cause) -> Fault {
-    let mut why = cause.to_string();
-    let mut below = cause.source();
-    while let Some(deeper) = below {
-        why = format!("{why}: {deeper}");
-        below = deeper.source();
+impl Tries {
+    /// A route did not serve the request.
+    fn note(&mut self, fault: Fault, flight: &Flight) {
+        self.told = Some(self.told.map_or(fault, |told| told.or_better(fault)));
+        self.passes |= fault.passes();
+        self.asked |= fault.was_asked();
+        self.is_over = fault.may_have_worked() && !flight.may_be_repeated();
     }
-    tracing::warn!(why, provider, "the provider cannot be reached");
-    Fault::Failed
-}
 
-/// What a provider's answer that is no success means: a refusal of the request itself, which the
-/// caller is told with the account's names taken out, or a fault of somebody else.
-pub(crate) async fn judged(
-    (gate, live): (&Gateway, &Live),
-    (account, provider): (usize, &str),
-    response: Response<Incoming>,
-) -> Result<Response<Bytes>, Fault> {
-    let (parts, body) = response.into_parts();
-    let patience = Duration::from_millis(live.bounds.idle.as_millis());
-    let body = tokio::time::timeout(patience, explanation(body)).await.unwrap_or_default();
-    let now = gate.clock().now();
-    match judge(dialect_of("openai", ""), parts.status, &parts.headers, &body, now) {
-        Judgement::CallerFault => {
-            let readable = is_identity(&parts.headers);
-            let told = if readable { without_account(&body) } else { Bytes::new() };
-            let told = live.upstreams.without_key(account, told);
-            let mut passed = Response::new(told);
-            *passed.status_mut() = parts.status;
-            *passed.headers_mut() = crate::headers::returnable(&parts.headers);
-            Ok(passed)
+    /// How long until the routes may be asked again: what they have promised, and what backoff says.
+    /// Nothing where that is too long, or the same would come of it.
+    fn pause(&mut self, flight: &Flight, now: Timestamp) -> Option<Span> {
+        let retry = &flight.live().routing.retry;
+        self.rounds += 1;
+        if !self.asked || !self.passes || self.rounds >= retry.attempts {
+            return None;
         }
-        Judgement::Throttled { retry_after, .. } => {
-            tell_operator(provider, parts.status);
-            Err(Fault::Throttled(retry_after))
-        }
-        Judgement::TooLarge => {
-            tell_operator(provider, parts.status);
-            Err(Fault::Throttled(None))
-        }
-        Judgement::Exhausted | Judgement::NoQuota | Judgement::OperatorFault => {
-            let status = parts.status;
-            tracing::error!(%status, provider, "the provider refuses this account");
-            gate.alerts.account(provider, status, live.webhook.as_ref(), now);
-            Err(Fault::Operator)
-        }
-        Judgement::Answered | Judgement::Failed { .. } => {
-            tell_operator(provider, parts.status);
-            Err(Fault::Failed)
-        }
+        let backoff = Backoff { base: retry.base, cap: retry.cap };
+        let backoff = backoff.wait(self.rounds, flight.gate().die());
+        let promised = flight.room_at(now).map_or(Span::ZERO, |at| at.since(now));
+        let pause = backoff.max(promised);
+        (pause <= retry.cap).then_some(pause)
     }
 }
 
-/// Behind a route that works, a provider that does not would be seen by nobody.
-fn tell_operator(provider: &str, status: http::StatusCode) {
-    tracing::warn!(%status, provider, "the provider did not serve a request");
+/// Goes on to the next route, if there is one, or waits and begins again.
+async fn goes_on(flight: &mut Flight, tries: &mut Tries, body: &Bytes) -> bool {
+    if tries.is_over {
+        return false;
+    }
+    if flight.try_next() || flight.fall_back(body).await {
+        return true;
+    }
+    let now = flight.gate().clock().now();
+    let Some(pause) = tries.pause(flight, now) else {
+        return false;
+    };
+    let may_retry = flight.gate().routes.may_retry(now);
+    flight.gate().alerts.retries(!may_retry, flight.live().webhook.as_ref(), now);
+    if !may_retry {
+        return false;
+    }
+    tokio::time::sleep(Duration::from_millis(pause.as_millis())).await;
+    (tries.asked, tries.passes) = (false, false);
+    flight.start_over(body).await
 }
 
-/// The beginning of an error's body: enough to judge it, and a bound on what it may cost.
-async fn explanation(mut body: Incoming) -> Bytes {
-    let mut read = BytesMut::new();
-    while let Some(Ok(frame)) = body.frame().await {
-        if let Ok(data) = frame.into_data() {
-            read.extend_from_slice(&data);
-        }
-        if read.len() > EXPLANATION_BYTES_MAX {
-            break;
-        }
-    }
-    read.freeze()
+/// The provider refused the request itself.
+fn refused(mut flight: Flight, mut refusal: Response<Bytes>) -> Answered {
+    flight.was_turned_away();
+    flight.served(refusal.headers_mut());
+    let owed = flight.owed();
+    let spent = flight.is_spent();
+    let ended = if spent { Ended::Broken(&owed) } else { Ended::Refused };
+    flight.end(ended, Outcome::CallerFault, refusal.status());
+    Answered::Refused(refusal)
 }
 
-const EXPLANATION_BYTES_MAX: usize = 256 * 1024;
-
-impl Fault {
-    const fn outcome(self) -> Outcome {
-        match self {
-            Self::Failed | Self::Operator | Self::Throttled(_) => Outcome::Failed,
-            Self::TimedOut => Outcome::TimedOut,
-        }
-    }
-
-    pub(crate) fn notice(self, inbound: &Inbound) -> Notice {
-        let (kind, message) = match self {
-            Self::Failed => (NoticeKind::UpstreamError, "The provider failed to answer."),
-            Self::Operator => (
-                NoticeKind::UpstreamUnavailable,
-                "The provider does not serve this gateway's account now. The operator has been \
-                 told; retrying does not help.",
-            ),
-            Self::Throttled(_) => (
-                NoticeKind::LimitExceeded,
-                "The provider has no room for this gateway's account at the moment.",
-            ),
-            Self::TimedOut => {
-                (NoticeKind::UpstreamTimeout, "The provider did not begin to answer in time.")
-            }
-        };
-        let mut notice = inbound.notice(kind, message.to_owned());
-        if let Self::Throttled(retry_after) = self {
-            notice.retry_after = Some(retry_after.unwrap_or(THROTTLED_RETRY));
-        }
-        notice
-    }
+/// Nothing is left to try.
+fn failed(flight: Flight, inbound: &Inbound, fault: Fault) -> Failure {
+    let owed = flight.owed();
+    let spent = flight.is_spent();
+    let ended = if spent { Ended::Broken(&owed) } else { Ended::Unsent };
+    let now = flight.gate().clock().now();
+    let wait = flight.room_at(now).map(|at| at.since(now));
+    let mut failure = Failure { notice: fault.notice(inbound, wait), headers: HeaderMap::new() };
+    flight.served(&mut failure.headers);
+    flight.end(ended, fault.outcome(), reply(inbound.protocol(), &failure.notice).status);
+    failure
 }
-
-/// What is announced when a provider refuses without saying for how long.
-const THROTTLED_RETRY: Span = Span::from_secs(1);

@@ -22,14 +22,14 @@ use tollgate_wire::{
 
 use crate::answer::{Outgoing, render};
 use crate::background::look;
+use crate::fault::{Fault, failed_below, judged, unanswered};
 use crate::gate::{Gateway, Live};
 use crate::headers::{forwardable, is_identity, returnable};
 use crate::identify::Inbound;
 use crate::relay::Relay;
 use crate::respond::{by_provider, is_events};
 use crate::scales::Busy;
-use crate::send::{Fault, failed_below, judged};
-use crate::upstream::{Going, Post, SendError};
+use crate::upstream::{Going, Post};
 
 /// Why it is not known whose something is.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ async fn run(
         id: errand.id().into(),
     };
     let (by, place) = ((&**gate, &*inbound.live), (account, &*looker.account));
-    let failed = |fault: Fault| fault.notice(inbound);
+    let failed = |fault: Fault| fault.notice(inbound, None);
     if errand.removes()
         && gate.works.follows(&looker.account, &looker.id)
         && let Some(show) = Errand::show(errand.id())
@@ -219,12 +219,9 @@ async fn send(
     let (method, body) = (errand.method(), Bytes::new());
     let post = Post { method, path: &path, headers, body, going: &going };
     let sent = by.1.upstreams.send(account, post).await;
-    let response = sent.map_err(|error| match error {
-        SendError::Connect(cause) | SendError::Reset(cause) => failed_below(name, &cause),
-        SendError::TimedOut => Fault::TimedOut,
-    })?;
+    let response = sent.map_err(|error| unanswered(name, &error))?;
     if !response.status().is_success() {
-        return Ok(Sent::Refused(judged(by, (account, name), response).await?));
+        return Ok(Sent::Refused(judged(by, (account, name), response).await.passed()?));
     }
     if is_identity(response.headers()) { Ok(Sent::Flows(response)) } else { Err(Fault::Failed) }
 }

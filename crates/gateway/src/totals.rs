@@ -36,6 +36,12 @@ impl Sums {
         self.reserved.fetch_add(tokens.get(), Ordering::Relaxed);
     }
 
+    /// What was reserved for a request is `now` instead of `before`.
+    pub(crate) fn rebooked(&self, before: Tokens, now: Tokens) {
+        self.reserved.fetch_add(now.get(), Ordering::Relaxed);
+        self.ended.fetch_add(before.get(), Ordering::Relaxed);
+    }
+
     /// A request that had reserved `reserved` ended with `used` tokens that cost `spent`.
     pub(crate) fn ended(&self, reserved: Tokens, used: Tokens, spent: NanoUsd) {
         self.ended.fetch_add(reserved.get(), Ordering::Relaxed);

@@ -31,7 +31,7 @@ use hyper_util::{
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time;
-use tollgate_wire::Protocol;
+use tollgate_wire::{Dialect, Protocol, dialect_of};
 
 pub use self::outbound::Going;
 use self::{dial::Timed, outbound::Outbound};
@@ -52,6 +52,8 @@ pub struct Account {
     pub base_url: String,
     /// The protocol it speaks, which says how the key is sent.
     pub protocol: Protocol,
+    /// How it speaks of its limits and its faults.
+    pub dialect: &'static Dialect,
     /// Its key; some servers need none.
     pub api_key: Option<SecretString>,
 }
@@ -191,6 +193,12 @@ impl Upstreams {
         clean.into()
     }
 
+    /// How the account speaks of its limits and its faults.
+    pub fn dialect(&self, account: usize) -> &'static Dialect {
+        let known = self.accounts.get(account).map(|upstream| upstream.dialect);
+        known.unwrap_or_else(|| dialect_of("", ""))
+    }
+
     /// The accounts that speak `protocol`: the place of each, and its name.
     pub(crate) fn speaking(&self, protocol: Protocol) -> impl Iterator<Item = (usize, &str)> {
         let all = self.accounts.iter().enumerate();
@@ -272,6 +280,7 @@ struct Upstream {
     /// Without the slash at its end, so that `base` + `/chat/completions` is the path.
     base: String,
     protocol: Protocol,
+    dialect: &'static Dialect,
     /// What is sent to say who calls.
     credential: Option<HeaderValue>,
     client: HttpClient,
@@ -305,7 +314,8 @@ impl Upstream {
                 None => return Err(AccountError::KeyUnusable(name)),
             },
         };
-        Ok(Self { name, scheme, authority, base, protocol, credential, client })
+        let dialect = account.dialect;
+        Ok(Self { name, scheme, authority, base, protocol, dialect, credential, client })
     }
 
     /// Whether `other` is the same account, with the same key at the same place.

@@ -187,7 +187,7 @@ async fn a_model_is_served_in_its_own_protocol_only() {
 #[tokio::test]
 async fn the_providers_troubles_are_told_in_anthropics_words() {
     for (rebuff, status, kind, retry) in [
-        (Rebuff::Overloaded, 502, "api_error", ""),
+        (Rebuff::Overloaded, 529, "overloaded_error", ""),
         (Rebuff::Quota, 529, "overloaded_error", "false"),
         (Rebuff::Status(402), 529, "overloaded_error", "false"),
         (Rebuff::RateLimit, 429, "rate_limit_error", ""),

@@ -235,6 +235,7 @@ fn live(house: &House, yaml: &str) -> Live {
         bounds: house.gateway.live().bounds,
         issuers: tollgate_gateway::Issuers::default(),
         webhook: None,
+        routing: house.gateway.live().routing,
     }
 }
 

@@ -24,7 +24,7 @@ const YAML: &str = "
 timeouts: {first_byte: 1s, idle: 1s}
 tiers:
   pro:
-    models: [gpt-4o-mini]
+    models: [gpt-4o-mini, unserved-*]
     limits:
       - 1M requests per day per key
       - 1000M tokens per day per key
@@ -36,6 +36,20 @@ tiers:
 keys:
   - {name: all, secret: key-secret-00000000, tier: pro}
 ";
+
+/// A route that refuses is left alone for a while, so the requests that are not served go to many:
+/// each is asked at least once.
+const UNSERVED: u64 = 200;
+
+fn yaml() -> String {
+    let models =
+        (0..UNSERVED).map(|at| format!("  unserved-{at}: {{serve: [sim/unserved-{at}]}}\n"));
+    let prices =
+        (0..UNSERVED).map(|at| format!("  sim/unserved-{at}: {{input: 0.15, output: 0.60}}\n"));
+    let models: String = models.collect();
+    let prices: String = prices.collect();
+    format!("{YAML}models:\n  gpt-4o-mini: {{serve: [sim/gpt-4o-mini]}}\n{models}prices:\n{prices}")
+}
 
 /// What a request should leave on its caller's meters.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -84,7 +98,7 @@ async fn ten_thousand_requests_leave_exactly_what_the_table_says() {
         told.arrived(asked.user.as_deref());
         tollgate_sim::Act::default()
     });
-    let plot = Plot::new(YAML).script(script.forgetting());
+    let plot = Plot::new(&yaml()).script(script.forgetting());
     let house =
         Arc::new(plot.standing_still(Timestamp::from_millis(1_795_330_800_000)).build().await);
     let total = Arc::new(Mutex::new(Left::default()));
@@ -198,7 +212,11 @@ impl Request {
     }
 
     fn body(&self) -> Value {
-        let mut body = chat("gpt-4o-mini", &self.prompt);
+        let model = match self.way {
+            Way::Unserved => format!("unserved-{}", self.number % UNSERVED),
+            _ => "gpt-4o-mini".to_owned(),
+        };
+        let mut body = chat(&model, &self.prompt);
         body["max_tokens"] = json!(CAP);
         body["user"] = json!(format!("request {}", self.number));
         if self.is_streamed() {

@@ -168,7 +168,7 @@ async fn every_answer_says_where_its_caller_stands() {
         (CHAT, chat("gpt-9", " Hi"), 404),
         ("/v1/nothing", json!({}), 404),
         (CHAT, capped(" Hi [[fault:context_length]]", false), 400),
-        (CHAT, capped(" Hi [[fault:overloaded]]", false), 502),
+        (CHAT, capped(" Hi [[fault:overloaded]]", false), 503),
     ];
     for (path, body, status) in table {
         let answer = caller.post(path, &body).await;

@@ -19,6 +19,7 @@ use crate::deployment::{Deployment, Model};
 use crate::principal::Caller;
 use crate::refusal::Refusal;
 use crate::settings::Prefer;
+use crate::subject::fingerprint;
 use crate::{Exceed, Unit};
 
 /// The ways to serve one request, in the order to try them.
@@ -194,6 +195,25 @@ impl Plan {
     /// The models that stand in for the one that is planned for, in order.
     pub fn stand_ins(&self) -> &[Arc<str>] {
         &self.model.fallback
+    }
+
+    /// How strongly the caller's session belongs to `candidate`'s route, so that what a provider
+    /// has cached of it is found again; zero for a caller in no session. The highest of many is
+    /// the session's own route, and stays so while others come and go (rendezvous hashing, Thaler
+    /// and Ravishankar 1998).
+    pub fn affinity(&self, candidate: &Candidate) -> u64 {
+        let Some(session) = self.caller.in_session() else {
+            return 0;
+        };
+        let deployment = &candidate.deployment;
+        let session = session.id().to_string();
+        let hash = fingerprint(&[&session, deployment.provider(), &deployment.model]);
+        u64::try_from(hash & u128::from(u64::MAX)).unwrap_or(0).max(1)
+    }
+
+    /// The name of the model that is planned for.
+    pub fn model(&self) -> &Arc<str> {
+        &self.model.name
     }
 
     /// How the first among the candidates with room is chosen.

@@ -104,6 +104,8 @@ pub enum Change {
 #[must_use = "a permit ends in `ended` or `abandoned`; a probe's place is held until then"]
 pub struct Permit {
     generation: u64,
+    /// Whether its success has been counted.
+    is_proved: bool,
     /// Whether the call is a probe.
     pub is_probe: bool,
 }
@@ -188,7 +190,20 @@ impl Breaker {
         } else {
             false
         };
-        Ok(Permit { generation: self.generation, is_probe })
+        Ok(Permit { generation: self.generation, is_proved: false, is_probe })
+    }
+
+    /// The call is being answered: the provider is well, however long the answer is. What comes of
+    /// the rest still counts where it fails.
+    pub fn proved(&mut self, permit: &mut Permit, now: Timestamp) -> Option<Change> {
+        if permit.generation != self.generation || permit.is_proved {
+            return None;
+        }
+        let closed = self.close_after_ramp(now);
+        let moved = self.succeeded(now);
+        (permit.is_proved, permit.is_probe) = (true, false);
+        permit.generation = self.generation;
+        moved.or(closed)
     }
 
     /// How a call ended. The answer to a call of an earlier state says nothing any more.
@@ -200,6 +215,7 @@ impl Breaker {
         let closed = self.close_after_ramp(now);
         let moved = match outcome {
             Outcome::Failure => self.failed(now),
+            Outcome::Ignored | Outcome::Success if permit.is_proved => None,
             Outcome::Ignored => {
                 self.free_probe();
                 None

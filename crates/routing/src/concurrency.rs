@@ -4,8 +4,10 @@
 //! decrease: nine tenths at most once per round of flights, and one more per round while at least
 //! half is used (Netflix's concurrency-limits). How long an answer takes depends on its length, so
 //! it says nothing of load; the time to its first token does, once it is divided by the size of the
-//! prompt. It lowers the bound when it is twice a slow baseline. It would be wrong to lower the
-//! bound for a refusal that a quota explains: the quota paces already.
+//! prompt. It lowers the bound when it is twice a slow baseline and well above it, and never below
+//! eight: who is slow still serves. The baseline follows, so that a provider which has become slower
+//! for good is taken as it is. It would be wrong to lower the bound for a refusal that a quota
+//! explains: the quota paces already.
 
 use tollgate_units::Span;
 
@@ -16,6 +18,10 @@ const PROMPT_FLOOR: u64 = 2000;
 /// How slowly the two averages follow: an eighth and a 256th of each sample.
 const SHORT: u64 = 8;
 const LONG: u64 = 256;
+/// A first token that comes less than this later says nothing, whatever multiple it is.
+const DELAY_MIN: u64 = 250 * SCALE;
+/// Slowness alone never leaves fewer places.
+const SLOW_MIN: u32 = 8;
 /// Averages are held in parts of a microsecond's scale, so that small steps are not lost.
 const SCALE: u64 = 1 << 20;
 
@@ -69,7 +75,7 @@ impl Concurrency {
     /// Flight `number` was pushed back; the next will be `next`. Comes before [`Self::left`].
     pub(crate) fn pushed_back(&mut self, (number, next): (u64, u64)) {
         if number >= self.round {
-            self.cut(next);
+            self.cut(1, next);
         }
     }
 
@@ -109,17 +115,17 @@ impl Concurrency {
             return;
         }
         self.short = mean(self.short, sample, SHORT);
-        // The slow average does not learn from a bad time, or the bad time would become normal.
-        if self.short < self.long.saturating_mul(2) {
-            self.long = mean(self.long, sample, LONG);
-        } else if number >= self.round {
-            self.cut(next);
+        let is_slow =
+            self.short >= self.long.saturating_mul(2) && self.short - self.long >= DELAY_MIN;
+        self.long = mean(self.long, sample, LONG);
+        if is_slow && number >= self.round && self.limit.unwrap_or(self.in_flight) > SLOW_MIN {
+            self.cut(SLOW_MIN, next);
         }
     }
 
-    fn cut(&mut self, next: u64) {
+    fn cut(&mut self, least: u32, next: u64) {
         let to = u64::from(self.limit.unwrap_or(self.in_flight)) * 9 / 10;
-        self.limit = Some(u32::try_from(to).unwrap_or(u32::MAX).max(1));
+        self.limit = Some(u32::try_from(to).unwrap_or(u32::MAX).max(least));
         self.round = next;
         self.grown = 0;
     }

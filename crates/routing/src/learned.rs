@@ -142,9 +142,17 @@ impl Learned {
         self.heard = self.heard.plus(need);
     }
 
-    /// What the provider counted only when it knew it.
-    pub(crate) fn settle(&mut self, afterwards: &Need, now: Timestamp) {
-        if *afterwards == Need::default() {
+    /// What the provider counted only when it knew it, and what it counts no more since.
+    pub(crate) fn settle(&mut self, mark: &Mark, afterwards: &Need, back: &Need, now: Timestamp) {
+        let none = Need::default();
+        if *back != none {
+            let behind = self.charged.less(&mark.charged);
+            for pool in &mut self.pools {
+                let (units, behind) = (back.of(pool.counts), behind.of(pool.counts));
+                pool.give_back(units, mark.starts_at, behind, now);
+            }
+        }
+        if *afterwards == none {
             return;
         }
         for pool in &mut self.pools {

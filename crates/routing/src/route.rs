@@ -84,6 +84,8 @@ pub enum Ended {
         prompt_tokens: u64,
         /// What the provider counts only now.
         afterwards: Need,
+        /// What it counted up front, and counts no more.
+        back: Need,
     },
     /// The provider refused: too much, or too busy.
     Throttled {
@@ -121,6 +123,7 @@ pub struct Pass {
     permit: Permit,
     checks_promise: bool,
     is_heard: bool,
+    has_flowed: bool,
 }
 
 /// One model at one account.
@@ -232,6 +235,7 @@ impl Route {
             permit,
             checks_promise: way.checks_promise,
             is_heard: false,
+            has_flowed: false,
         })
     }
 
@@ -265,6 +269,35 @@ impl Route {
         self.hear(pass);
     }
 
+    /// The answer flows: the provider is well, and whoever waits for that need not wait for the end
+    /// of a long answer. `first_token` is how long after the send it came, where that says
+    /// something: in a stream.
+    pub fn flows(
+        &mut self,
+        pass: &mut Pass,
+        first_token: Option<Span>,
+        prompt_tokens: u64,
+        now: Timestamp,
+    ) -> News {
+        if core::mem::replace(&mut pass.has_flowed, true) {
+            return News::default();
+        }
+        self.hear(pass);
+        self.gap = Span::from_millis(self.gap.as_millis() * 3 / 4);
+        if let Some(span) = first_token {
+            self.concurrency.first_token_came(span, prompt_tokens, (pass.number, self.next));
+        }
+        if pass.checks_promise {
+            pass.checks_promise = false;
+            self.promise.probed(now);
+        }
+        News {
+            reset_error_ms: self.promise.succeeded(pass.number, now),
+            breaker: self.breaker.proved(&mut pass.permit, now),
+            below_safe: None,
+        }
+    }
+
     /// How it ended. A pass that was never sent gives everything back.
     pub fn ended(&mut self, mut pass: Pass, ended: Ended, now: Timestamp) -> News {
         self.learned.advance(now);
@@ -278,10 +311,12 @@ impl Route {
             }
             Ended::Failed => Some(Outcome::Failure),
             Ended::Ignored => Some(Outcome::Ignored),
-            Ended::Success { first_token, prompt_tokens, afterwards } => {
-                self.succeeded(&pass, first_token.map(|span| (span, prompt_tokens)), now);
-                self.learned.settle(&afterwards, now);
-                news.reset_error_ms = self.promise.succeeded(pass.number, now);
+            Ended::Success { first_token, prompt_tokens, afterwards, back } => {
+                news = self.flows(&mut pass, first_token, prompt_tokens, now);
+                self.concurrency.succeeded(flight);
+                let millis = now.since(pass.starts_at).as_millis();
+                self.flight = self.flight - self.flight / 8 + millis;
+                self.learned.settle(&pass.mark, &afterwards, &back, now);
                 Some(Outcome::Success)
             }
             Ended::Throttled { retry_after, overloaded } => {
@@ -298,7 +333,10 @@ impl Route {
         }
         self.concurrency.left();
         match outcome {
-            Some(outcome) => news.breaker = self.breaker.ended(pass.permit, outcome, now),
+            Some(outcome) => {
+                let moved = self.breaker.ended(pass.permit, outcome, now);
+                news.breaker = moved.or(news.breaker);
+            }
             None => self.breaker.abandoned(pass.permit),
         }
         news.below_safe = self.safe_passed(now);
@@ -310,19 +348,6 @@ impl Route {
             pass.is_heard = true;
             self.learned.hear(&pass.need);
         }
-    }
-
-    fn succeeded(&mut self, pass: &Pass, first_token: Option<(Span, u64)>, now: Timestamp) {
-        let flight = (pass.number, self.next);
-        self.concurrency.succeeded(flight);
-        if let Some((span, prompt_tokens)) = first_token {
-            self.concurrency.first_token_came(span, prompt_tokens, flight);
-        }
-        if !self.promise.is_older(pass.number) {
-            self.gap = Span::from_millis(self.gap.as_millis() * 3 / 4);
-        }
-        let millis = now.since(pass.starts_at).min(FLIGHT_MAX).as_millis();
-        self.flight = self.flight - self.flight / 8 + millis;
     }
 
     fn throttled(

@@ -121,6 +121,7 @@ impl Plot {
                 name: upstream.name.clone(),
                 base_url: upstream.base_url.clone(),
                 protocol: upstream.protocol,
+                dialect: upstream.dialect(),
                 api_key: upstream.api_key.clone(),
             })
             .collect();
@@ -138,6 +139,7 @@ impl Plot {
                     idle: config.timeouts.idle,
                 },
                 webhook: None,
+                routing: config.routing,
                 issuers: Issuers::new(config.issuers, &metrics, None).unwrap(),
                 policy: Policy::new(config.settings),
             },
@@ -246,6 +248,14 @@ fn configured(yaml: &str, base_url: &str) -> String {
         "data: \":memory:\"\nproviders:\n  sim:\n    kind: openai\n    base_url: {base_url}\n    \
          api_key: ${{SIM_KEY}}\n"
     );
+    // A test that is not about retries sees each request once, and whatever fails.
+    let says = |section: &str| yaml.lines().any(|line| line.starts_with(section));
+    if !says("retry:") {
+        text.insert_str(0, "retry: {attempts: 1}\n");
+    }
+    if !says("breaker:") {
+        text.insert_str(0, "breaker: {failures: 1000, error_rate: 100%}\n");
+    }
     let has_claude = yaml.contains("claude");
     if has_claude {
         let claude = format!(

@@ -19,7 +19,8 @@ use tollgate_gateway::tasks::Tasks;
 use tollgate_gateway::telemetry::Metrics;
 use tollgate_gateway::upstream::{Account, Timeouts};
 use tollgate_gateway::{
-    Bounds, Gateway, Issued, Issuers, Live, Parts, Shadow, Upstreams, Webhook, server, tls,
+    AlertFormat, Bounds, Gateway, Issued, Issuers, Live, Parts, Shadow, Upstreams, Webhook, server,
+    tls,
 };
 use tollgate_policy::Policy;
 use tollgate_store::{Clock, Memory, Owners, Registry};
@@ -223,6 +224,7 @@ pub(crate) fn live(
         },
         policy: Policy::new(config.settings.clone()),
         webhook: webhook(config)?,
+        routing: config.routing,
         issuers: Issuers::new(
             config.issuers.clone(),
             metrics,
@@ -237,7 +239,11 @@ fn webhook(config: &Config) -> Result<Option<Arc<Webhook>>, Complaint> {
         return Ok(None);
     };
     let url = alerts.webhook.parse().map_err(|error| format!("alerts: webhook: {error}"))?;
-    Webhook::new(url, alerts.secret.as_ref(), alerts.allow_private)
+    let format = match alerts.format {
+        tollgate_config::AlertFormat::Slack => AlertFormat::Slack,
+        tollgate_config::AlertFormat::Plain => AlertFormat::Plain,
+    };
+    Webhook::new(url, alerts.secret.as_ref(), alerts.allow_private, format)
         .map(Some)
         .map_err(|error| format!("alerts: {error}"))
 }
@@ -250,6 +256,7 @@ fn upstreams(config: &Config, before: Option<&Upstreams>) -> Result<Upstreams, C
             name: upstream.name.clone(),
             base_url: upstream.base_url.clone(),
             protocol: upstream.protocol,
+            dialect: upstream.dialect(),
             api_key: upstream.api_key.clone(),
         })
         .collect();

@@ -15,12 +15,9 @@
 mod anthropic;
 mod ask;
 mod calls;
-<<<<<<< HEAD
-mod dialect;
-=======
 mod cohere;
 mod destination;
->>>>>>> 342dd62 (Know the paths of Cohere, Gemini and Azure's clients)
+mod dialect;
 mod edit;
 mod endpoint;
 mod errand;
@@ -50,14 +47,11 @@ mod walk;
 
 pub use ask::{Ask, Cap, CapField, Extra, Keeping, Server, Tool, ToolList};
 pub use calls::{ToolCall, ToolCalls, tool_calls_of};
-<<<<<<< HEAD
+pub use destination::{Destination, Streamed, segment};
 pub use dialect::{
     Calendar, DIALECTS, Dialect, ErrorRule, LimitHeaders, Meaning, MoreHeaders, ReserveRule, Says,
     Weighed, Windows, dialect_of,
 };
-=======
-pub use destination::{Destination, Streamed, segment};
->>>>>>> 342dd62 (Know the paths of Cohere, Gemini and Azure's clients)
 pub use edit::{CapEdit, Edits, edit};
 pub use endpoint::{Endpoint, Protocol};
 pub use errand::Errand;

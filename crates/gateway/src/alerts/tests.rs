@@ -2,12 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use aws_lc_rs::hmac;
+use secrecy::SecretString;
 use tollgate_limits::Standing;
 use tollgate_policy::{BoundLimit, Policy};
 use tollgate_units::{Amount, Span};
 
+use super::webhook::signature;
 use super::*;
 use crate::fetch::publisher::{Publisher, ok};
+use crate::fetch::{Fetcher, Reach};
 
 const SECRET: &str = "alert-secret-0123456789";
 const NOW: Timestamp = Timestamp::from_millis(1_795_330_800_000);
@@ -45,7 +49,8 @@ async fn a_mark_is_told_once_a_window_and_signed() {
     let publisher = Publisher::start(ok("ok")).await;
     let fetcher = Fetcher::new(publisher.trust.clone(), Reach::Anywhere);
     let secret = SecretString::from(SECRET.to_owned());
-    let webhook = Webhook::fetching(fetcher, publisher.url.parse().unwrap(), Some(&secret));
+    let webhook =
+        Webhook::fetching(fetcher, (publisher.url.parse().unwrap(), Format::Slack), Some(&secret));
     let (caller, alerts) = (caller(), Alerts::default());
     let watched = caller.watched(false, NOW);
     let limit = &watched[0].limit;

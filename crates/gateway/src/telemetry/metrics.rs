@@ -34,6 +34,7 @@ use super::labels::{
     OpLabels, Outcome, RefusalLabels, RequestLabels, RetryLabels, Route, RunawayLabels,
     SavedLabels, ShadowLabels, StoreOp, TokenLabels,
 };
+use super::upstreams::{Breaker, Upstreams};
 
 /// What [`Metrics::render`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -43,6 +44,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub struct Metrics {
     registry: Registry,
     families: Families,
+    upstreams: Upstreams,
     other: Name,
     routes: ArcSwap<HashMap<Route, Arc<RouteMetrics>>>,
     overhead: Histogram,
@@ -76,6 +78,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("tollgate");
         let families = Families::new(&mut registry);
+        let upstreams = Upstreams::new(&mut registry);
         let reg = &mut registry;
         Self {
             overhead: timer(reg, "overhead", "Time in the gateway itself", OVERHEAD),
@@ -122,7 +125,32 @@ impl Metrics {
             other: Name::from("other"),
             routes: ArcSwap::default(),
             families,
+            upstreams,
             registry,
+        }
+    }
+
+    /// So many headers about a provider's own limits could not be read.
+    pub(crate) fn headers_malformed(&self, provider: &Name, count: u32) {
+        self.upstreams.malformed(provider, count);
+    }
+
+    /// A provider served again after a refusal, so many milliseconds after it was expected to.
+    pub(crate) fn reset_error(&self, provider: &Name, millis: i64) {
+        #[expect(clippy::cast_precision_loss, reason = "shown to people; exact up to 2^53")]
+        self.upstreams.reset_error(provider, millis as f64 / 1000.0);
+    }
+
+    /// How a provider's breakers and limits stand now.
+    pub(crate) fn upstream_stands(
+        &self,
+        provider: &Name,
+        breaker: Breaker,
+        remaining: &[(&'static str, u64)],
+    ) {
+        self.upstreams.breaker(provider, breaker);
+        for (unit, left) in remaining {
+            self.upstreams.remaining(provider, unit, *left);
         }
     }
 

@@ -26,6 +26,7 @@ fn account(base_url: String) -> Account {
         name: "local".into(),
         base_url,
         protocol: Protocol::OpenAi,
+        dialect: dialect_of("openai", ""),
         api_key: Some("sk-secret".into()),
     }
 }

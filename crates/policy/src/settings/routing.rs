@@ -55,7 +55,7 @@ pub struct RoutingSettings {
 /// When a request that failed is tried again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RetrySettings {
-    /// How often a request is sent at most, wherever to.
+    /// How often a request is tried at most, each time by every route that it may take.
     pub attempts: u32,
     /// The most that is waited before the second attempt; doubled for each further one.
     pub base: Span,

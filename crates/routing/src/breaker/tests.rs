@@ -135,7 +135,7 @@ fn every_state_answers_every_event() {
             }
             Late(outcome) => {
                 let generation = world.breaker.generation - 1;
-                let permit = Permit { generation, is_probe: true };
+                let permit = Permit { generation, is_proved: false, is_probe: true };
                 heard = world.breaker.ended(permit, outcome, at(world.now));
             }
             Passes(millis) => world.now += millis,
@@ -257,4 +257,36 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_probe_that_is_being_answered_need_not_end_before_the_next() {
+    let mut world = World::half_open();
+    for _ in 1..PROBES {
+        let mut stream = world.breaker.may_pass(at(world.now), 0).expect("passes");
+        assert_eq!(world.breaker.proved(&mut stream, at(world.now)), None);
+        assert_eq!(world.breaker.proved(&mut stream, at(world.now)), None, "counts once");
+    }
+    let mut last = world.breaker.may_pass(at(world.now), 0).expect("passes");
+    assert_eq!(world.breaker.proved(&mut last, at(world.now)), Some(Change::Recovering));
+    // Its good end says nothing new; a bad one would open the breaker again.
+    assert_eq!(world.breaker.ended(last, Outcome::Success, at(world.now)), None);
+}
+
+#[test]
+fn a_stream_that_breaks_after_it_began_is_a_failure_all_the_same() {
+    let mut world = World::new();
+    for call in 1..=SETTINGS.failures {
+        let mut stream = world.breaker.may_pass(at(0), 0).expect("passes");
+        world.breaker.proved(&mut stream, at(0));
+        let change = world.breaker.ended(stream, Outcome::Failure, at(0));
+        // Each began well, so they are never five in a row; but half of all events failed.
+        assert_eq!(change, None, "call {call}");
+    }
+    for _ in SETTINGS.failures..SETTINGS.least / 2 {
+        let mut stream = world.breaker.may_pass(at(0), 0).expect("passes");
+        world.breaker.proved(&mut stream, at(0));
+        world.breaker.ended(stream, Outcome::Failure, at(0));
+    }
+    assert!(matches!(world.state(), BreakerState::Open { .. }), "{:?}", world.state());
 }

@@ -122,6 +122,39 @@ fn the_usual_time_to_first_token_follows_slowly() {
     assert_eq!(crowd.first_token(), Some(millis(500)));
 }
 
+#[test]
+fn a_first_token_that_is_a_little_later_says_nothing_whatever_multiple_it_is() {
+    let mut crowd = crowd(40);
+    for number in 0..100 {
+        crowd.first_token_came(millis(2), 10, (number, number + 1));
+    }
+    for number in 100..200 {
+        crowd.first_token_came(millis(200), 10, (number, number + 1));
+    }
+    assert_eq!(crowd.limit(), None);
+}
+
+/// A provider that was three times as slow by day as by night was asked less and less, down to one
+/// request at a time, for as long as the day lasted.
+#[test]
+fn a_provider_that_has_become_slower_for_good_is_taken_as_it_is() {
+    let mut crowd = crowd(40);
+    for number in 0..100 {
+        crowd.first_token_came(millis(300), 10, (number, number + 1));
+    }
+    for number in 100..2000 {
+        crowd.first_token_came(millis(900), 10, (number, number + 1));
+        crowd.succeeded((number, number + 1));
+    }
+    let lowest = crowd.limit().expect("it was noticed");
+    assert!(lowest >= SLOW_MIN, "{lowest}");
+    for number in 2000..4000 {
+        crowd.first_token_came(millis(900), 10, (number, number + 1));
+        crowd.succeeded((number, number + 1));
+    }
+    assert!(crowd.limit() > Some(lowest), "it grows again: {:?}", crowd.limit());
+}
+
 proptest! {
     /// Against a provider that bears so many at once and answers in rounds, the bound settles
     /// around what it bears.

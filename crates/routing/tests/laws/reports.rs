@@ -50,7 +50,12 @@ fn a_meter_that_shows_nothing_left_may_be_in_debt() {
     let output = seen("output-tokens", Counted::OutputTokens, Refill::Continuous, 6000);
     world.learns(&[Observed { remaining: Some(6000), ..output }]);
     let afterwards = Need { output_tokens: 9000, ..Need::default() };
-    world.call(Ended::Success { first_token: None, prompt_tokens: 10, afterwards });
+    world.call(Ended::Success {
+        first_token: None,
+        prompt_tokens: 10,
+        afterwards,
+        back: Need::default(),
+    });
     let call = Call { need: Need { output_tokens: 1, ..ONE }, is_critical: true, ..CALL };
     let before = world.route.outlook(&call, world.now()).room_at;
     world.learns(&[Observed { remaining: Some(0), ..output }]);
@@ -118,4 +123,17 @@ fn what_a_refused_request_counts_for_depends_on_the_provider() {
     world.learns(&[tokens(Refill::Continuous, 1000, 1000)]);
     world.call(Ended::Throttled { retry_after: None, overloaded: false });
     assert_eq!(headroom(&world), 990);
+}
+
+#[test]
+fn what_a_provider_counts_no_more_is_given_back_at_the_end() {
+    let mut world = World::new();
+    world.learns(&[tokens(Refill::Continuous, 1000, 1000)]);
+    let pass = world.route.ask(&of_tokens(500), at(0), 0).expect("has room");
+    assert_eq!(headroom(&world), 490);
+    let back = Need { tokens: 300, ..Need::default() };
+    let (first_token, prompt_tokens, afterwards) = (None, 10, Need::default());
+    let ended = Ended::Success { first_token, prompt_tokens, afterwards, back };
+    world.route.ended(pass, ended, at(0));
+    assert_eq!(headroom(&world), 790);
 }

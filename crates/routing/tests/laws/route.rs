@@ -143,7 +143,8 @@ fn what_the_provider_counts_afterwards_is_charged_then_and_may_be_a_debt() {
     let output = seen("output-tokens", Counted::OutputTokens, Refill::Continuous, 6000);
     world.learns(&[Observed { remaining: Some(6000), ..output }]);
     let afterwards = Need { output_tokens: 9000, ..Need::default() };
-    let ended = Ended::Success { first_token: None, prompt_tokens: 10, afterwards };
+    let ended =
+        Ended::Success { first_token: None, prompt_tokens: 10, afterwards, back: Need::default() };
     world.call(ended);
     assert_eq!(world.route.outlook(&CALL, world.now()).headroom_permille, 0);
     let call = Call { need: Need { output_tokens: 1, ..ONE }, is_critical: true, ..CALL };
@@ -301,7 +302,7 @@ fn any_end() -> impl Strategy<Value = Ended> {
             .prop_map(|(retry_after, overloaded)| Ended::Throttled { retry_after, overloaded }),
         (span(), any_number(), any_number()).prop_map(|(first_token, prompt_tokens, tokens)| {
             let afterwards = Need { tokens, output_tokens: tokens, ..Need::default() };
-            Ended::Success { first_token, prompt_tokens, afterwards }
+            Ended::Success { first_token, prompt_tokens, afterwards, back: Need::default() }
         }),
     ]
 }

@@ -28,7 +28,12 @@ pub(crate) fn seen(name: &str, counts: Counted, refill: Refill, limit: u64) -> O
 }
 
 pub(crate) fn success() -> Ended {
-    Ended::Success { first_token: None, prompt_tokens: 10, afterwards: Need::default() }
+    Ended::Success {
+        first_token: None,
+        prompt_tokens: 10,
+        afterwards: Need::default(),
+        back: Need::default(),
+    }
 }
 
 pub(crate) fn throttled(retry_after: Option<Span>) -> Ended {

@@ -221,6 +221,7 @@ impl World {
                     first_token: Some(Span::from_millis(flight.latency)),
                     prompt_tokens: flight.tokens,
                     afterwards: Need::default(),
+                    back: Need::default(),
                 };
                 self.route.ended(flight.pass, ended, now);
             }

@@ -1,0 +1,367 @@
+//! What is known of every route to a provider, and the place that a request takes at one.
+//!
+//! The decisions are `routing`'s; here are one lock a route, the clock, the dice, and who is told
+//! of what is new. A route is one model at one account and is known by their names, so that a
+//! reload forgets nothing. An [`Attempt`] is a place at a route: whoever drops it has learned
+//! nothing of the provider, and gives the place back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use tollgate_policy::{Candidate, Deployment, Plan, Prefer, Priority, RoutingSettings};
+use tollgate_routing as routing;
+use tollgate_routing::{
+    Call, Choice, Closed, Ended, Need, News, Observed, Outlook, Pass, RetryBudget, Room, Route,
+    RouteSettings, order,
+};
+use tollgate_units::{Span, Timestamp, Tokens};
+use tollgate_wire::{Report, Usage};
+
+use crate::gate::{Gateway, Live};
+use crate::need::{counted, need};
+
+/// What is known of every route.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    known: RwLock<HashMap<Name, Arc<Known>>>,
+    settings: Mutex<RoutingSettings>,
+    budget: Mutex<RetryBudget>,
+}
+
+/// A model at an account.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Name {
+    pub(crate) provider: Arc<str>,
+    pub(crate) model: Arc<str>,
+}
+
+/// One route, and what it is called.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) name: Name,
+    route: Mutex<Route>,
+}
+
+/// A place at a route, from before a request is sent until it has ended there.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    gate: Arc<Gateway>,
+    live: Arc<Live>,
+    known: Arc<Known>,
+    upstream: usize,
+    need: Need,
+    pass: Option<Pass>,
+    was_sent: bool,
+}
+
+impl Routes {
+    pub(crate) fn new(settings: RoutingSettings) -> Self {
+        Self {
+            known: RwLock::default(),
+            budget: Mutex::new(RetryBudget::new(settings.retry.budget)),
+            settings: Mutex::new(settings),
+        }
+    }
+
+    /// Other settings from now on; what is known stays.
+    pub(crate) fn reconfigure(&self, settings: RoutingSettings) {
+        let before = std::mem::replace(&mut *locked(&self.settings), settings);
+        if before.retry.budget != settings.retry.budget {
+            *locked(&self.budget) = RetryBudget::new(settings.retry.budget);
+        }
+        if before.breaker != settings.breaker {
+            for known in self.all() {
+                known.route().reconfigure(settings_of(&settings));
+            }
+        }
+    }
+
+    /// Every route that is known, in order.
+    pub(crate) fn all(&self) -> Vec<Arc<Known>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = known.values().cloned().collect();
+        drop(known);
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
+    /// The route to `deployment`.
+    fn to(&self, deployment: &Deployment) -> Arc<Known> {
+        let (provider, model) = (deployment.provider().clone(), deployment.model().clone());
+        let name = Name { provider, model };
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(&name) {
+            return known.clone();
+        }
+        drop(known);
+        let settings = settings_of(&locked(&self.settings));
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= ROUTES_MAX {
+            // Names that callers made up, and nobody uses now.
+            known.retain(|_, known| Arc::strong_count(known) > 1);
+        }
+        let made = || {
+            let route = Mutex::new(Route::new(settings));
+            Arc::new(Known { name: name.clone(), route })
+        };
+        known.entry(name.clone()).or_insert_with(made).clone()
+    }
+
+    /// Whether one more retry may be made now.
+    pub(crate) fn may_retry(&self, now: Timestamp) -> bool {
+        locked(&self.budget).withdraw(now)
+    }
+
+    /// A request goes out for the first time: retries are a share of these.
+    pub(crate) fn first_sent(&self, now: Timestamp) {
+        locked(&self.budget).deposit(now);
+    }
+}
+
+impl Known {
+    fn route(&self) -> MutexGuard<'_, Route> {
+        locked(&self.route)
+    }
+
+    /// Reads the route, for people.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Route) -> T) -> T {
+        look(&self.route())
+    }
+}
+
+impl Gateway {
+    /// Puts the candidates of `plan` in the order to try them, by what is known of their routes now.
+    pub(crate) fn arrange(&self, live: &Live, plan: &mut Plan) {
+        if plan.candidates().len() < 2 {
+            return;
+        }
+        let now = self.clock().now();
+        let choices: Vec<_> =
+            plan.candidates().iter().map(|one| self.choice(live, plan, one, now)).collect();
+        let order = order(&choices, preferred(plan.prefer()), self.die());
+        plan.arrange(&order);
+    }
+
+    fn choice(&self, live: &Live, plan: &Plan, candidate: &Candidate, now: Timestamp) -> Choice {
+        let deployment = candidate.deployment();
+        let output = Tokens::new(candidate.charges().stretch().least);
+        let outlook = self.outlook(live, plan, candidate, now);
+        let room = match outlook.room_at {
+            Some(at) if at <= now => Room::Now,
+            Some(at) if at <= now.plus(PATIENCE) => Room::Soon(at.since(now)),
+            Some(_) | None => Room::Closed,
+        };
+        let price = deployment.tariff().map_or(u64::MAX, |tariff| {
+            let usage = Usage { input: plan.counts().input, output, ..Usage::default() };
+            tariff.cost(&usage).to_nano().get()
+        });
+        Choice {
+            room,
+            headroom_permille: outlook.headroom_permille,
+            price,
+            first_token: outlook.first_token,
+            weight: deployment.weight(),
+            affinity: plan.affinity(candidate),
+            group: u32::from(candidate.without_tools()),
+        }
+    }
+
+    /// What is known of `candidate`'s route, for this request.
+    pub(crate) fn outlook(
+        &self,
+        live: &Live,
+        plan: &Plan,
+        candidate: &Candidate,
+        now: Timestamp,
+    ) -> Outlook {
+        let deployment = candidate.deployment();
+        let output = Tokens::new(candidate.charges().stretch().least);
+        let need = need(live.upstreams.dialect(deployment.upstream()), plan, output);
+        let call = call(plan, need);
+        self.routes.to(deployment).look(|route| route.outlook(&call, now))
+    }
+
+    /// Takes a place at the route of `candidate`, where each answer has at most `output` tokens.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn attempt(
+        self: &Arc<Self>,
+        live: &Arc<Live>,
+        (plan, candidate): (&Plan, &Candidate),
+        output: Tokens,
+    ) -> Result<Attempt, Closed> {
+        let deployment = candidate.deployment();
+        let upstream = deployment.upstream();
+        let need = need(live.upstreams.dialect(upstream), plan, output);
+        let known = self.routes.to(deployment);
+        let (now, die) = (self.clock().now(), self.die());
+        let pass = known.route().ask(&call(plan, need), now, die)?;
+        let (gate, live, pass) = (self.clone(), live.clone(), Some(pass));
+        Ok(Attempt { gate, live, known, upstream, need, pass, was_sent: false })
+    }
+}
+
+fn call(plan: &Plan, need: Need) -> Call {
+    let is_critical = plan.caller().priority() == Priority::Critical;
+    Call { need, is_critical, patience: PATIENCE }
+}
+
+fn preferred(prefer: Prefer) -> routing::Prefer {
+    match prefer {
+        Prefer::Headroom => routing::Prefer::Headroom,
+        Prefer::Cheapest => routing::Prefer::Cheapest,
+        Prefer::Fastest => routing::Prefer::Fastest,
+        Prefer::Listed => routing::Prefer::Listed,
+    }
+}
+
+impl Attempt {
+    /// Waits for its turn at the provider: what the provider's own limits have room for goes out
+    /// evenly, and not all at once.
+    ///
+    /// # Errors
+    /// The provider has refused others meanwhile, and the turn has moved out of reach: when there
+    /// is room.
+    pub(crate) async fn turn(&mut self) -> Result<(), Timestamp> {
+        let Some(mut starts_at) = self.pass.as_ref().map(|pass| pass.starts_at) else {
+            return Ok(());
+        };
+        let mut now = self.gate.clock().now();
+        let last = now.plus(PATIENCE);
+        let mut waited = false;
+        while starts_at > now {
+            if starts_at > last || waited && self.gate.clock().now() < starts_at {
+                return Err(starts_at);
+            }
+            let wait = starts_at.since(now);
+            tokio::time::sleep(std::time::Duration::from_millis(wait.as_millis())).await;
+            waited = true;
+            now = self.gate.clock().now();
+            if let Some(pass) = &mut self.pass {
+                starts_at = self.known.route().due(pass, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// It is on its way: from now on whoever drops it leaves the provider with it.
+    pub(crate) const fn sent(&mut self) {
+        self.was_sent = true;
+    }
+
+    /// The head of the answer is there, and reports this of the provider's limits.
+    pub(crate) fn heard(&mut self, report: &Report) {
+        if report.malformed > 0 {
+            let provider = &self.known.name.provider;
+            tracing::debug!(%provider, count = report.malformed, "limit headers make no sense");
+            self.gate.metrics.headers_malformed(provider, report.malformed);
+        }
+        let now = self.gate.clock().now();
+        let observed: Vec<Observed<'_>> =
+            report.limits.iter().filter_map(|limit| observed(limit, now)).collect();
+        if let Some(pass) = &mut self.pass {
+            self.known.route().heard(pass, &observed, now);
+        }
+    }
+
+    /// It was answered, and used this.
+    pub(crate) fn answered(self, usage: &Usage) {
+        let dialect = self.live.upstreams.dialect(self.upstream);
+        let counted = counted(dialect, &self.need, usage);
+        let (afterwards, back) = (counted.less(&self.need), self.need.less(&counted));
+        let prompt_tokens = usage.input.get();
+        self.end(Ended::Success { first_token: None, prompt_tokens, afterwards, back });
+    }
+
+    /// The answer flows; of a stream, the first token came so long after it was sent.
+    pub(crate) fn flows(&mut self, first_token: Option<Span>, prompt: Tokens) {
+        let now = self.gate.clock().now();
+        let Some(pass) = &mut self.pass else {
+            return;
+        };
+        let news = self.known.route().flows(pass, first_token, prompt.get(), now);
+        self.tell(news, now);
+    }
+
+    /// It ended so.
+    pub(crate) fn end(mut self, ended: Ended) {
+        self.finish(ended);
+    }
+
+    fn finish(&mut self, ended: Ended) {
+        let Some(pass) = self.pass.take() else {
+            return;
+        };
+        let now = self.gate.clock().now();
+        let news = self.known.route().ended(pass, ended, now);
+        self.tell(news, now);
+    }
+
+    /// Tells operators what is new.
+    fn tell(&self, news: News, now: Timestamp) {
+        let name = &self.known.name;
+        if let Some(error) = news.reset_error_ms {
+            self.gate.metrics.reset_error(&name.provider, error);
+        }
+        let webhook = self.live.webhook.as_ref();
+        if let Some(change) = news.breaker {
+            self.gate.alerts.breaker((&name.provider, &name.model), change, webhook, now);
+        }
+        if let Some(is_below) = news.below_safe {
+            self.gate.alerts.quota((&name.provider, &name.model), is_below, webhook, now);
+        }
+    }
+}
+
+impl Drop for Attempt {
+    /// Its caller is gone: that says nothing of the provider.
+    fn drop(&mut self) {
+        self.finish(if self.was_sent { Ended::Ignored } else { Ended::Unsent });
+    }
+}
+
+fn observed(limit: &tollgate_wire::Reported, now: Timestamp) -> Option<Observed<'_>> {
+    use tollgate_wire as wire;
+    let counts = match limit.counts {
+        wire::Counted::InputTokens => routing::Counted::InputTokens,
+        wire::Counted::OutputTokens => routing::Counted::OutputTokens,
+        wire::Counted::Requests => routing::Counted::Requests,
+        wire::Counted::Tokens => routing::Counted::Tokens,
+        wire::Counted::Other => return None,
+    };
+    let refill = match limit.refill {
+        wire::Refill::AtReset => routing::Refill::AtReset,
+        wire::Refill::Continuous => routing::Refill::Continuous,
+    };
+    (!limit.is_aside).then(|| Observed {
+        name: &limit.name,
+        counts,
+        refill,
+        window: limit.window,
+        limit: limit.limit,
+        remaining: limit.remaining,
+        reset_at: limit.full_at(now),
+        grain: limit.grain,
+    })
+}
+
+fn settings_of(settings: &RoutingSettings) -> RouteSettings {
+    let breaker = routing::BreakerSettings {
+        failures: settings.breaker.failures,
+        error_percent: settings.breaker.error_rate,
+        cooldown: settings.breaker.cooldown,
+        ..routing::BreakerSettings::default()
+    };
+    RouteSettings { breaker, safe_permille: settings.breaker.safe_remaining.saturating_mul(10) }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long a request is held back for a provider's own limits, before it is sent elsewhere or
+/// refused.
+const PATIENCE: Span = Span::from_secs(1);
+/// What callers may name freely is bounded.
+const ROUTES_MAX: usize = 10_000;
