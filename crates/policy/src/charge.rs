@@ -151,6 +151,7 @@ fn named(extra: &Extra) -> String {
         Extra::HostedTool(kind) => format!("hosted tool \"{kind}\""),
         Extra::Modality(modality) => format!("modality \"{modality}\""),
         Extra::Prediction => "predicted output".to_owned(),
+        Extra::SearchUnits => "search units".to_owned(),
         Extra::ServiceTier(tier) => format!("service tier \"{tier}\""),
     }
 }

@@ -44,10 +44,14 @@ pub struct LongContext {
 }
 
 impl Tariff {
-    /// What `usage` cost, exactly. A part cannot be larger than the whole: cache counts beyond the
-    /// input are a provider's mistake, and nobody pays for it.
+    /// What `usage` cost, exactly; where the provider says what it bills, that alone. A part cannot
+    /// be larger than the whole: cache counts beyond the input are a provider's mistake, and nobody
+    /// pays for it.
     pub fn cost(&self, usage: &Usage) -> PicoUsd {
         let prices = self.prices(usage.input);
+        if let Some(billed) = usage.billed {
+            return prices.input.of(billed.input).plus(prices.output.of(billed.output));
+        }
         let cached = usage.cached_input.min(usage.input);
         let rest = usage.input.less(cached);
         let written = usage.cache_write.min(rest);
@@ -64,7 +68,7 @@ impl Tariff {
     /// The most that `input` tokens can cost, and the most that each token of output can. With
     /// `for_an_hour` they may be written to a cache for that long.
     ///
-    /// Never below [`Tariff::cost`] of a usage with this input.
+    /// Never below [`Tariff::cost`] of a usage with this input, of which no more is billed.
     pub fn bound(&self, input: Tokens, for_an_hour: bool) -> (PicoUsd, MicroUsdPerMillion) {
         let prices = self.prices(input);
         let dearest = prices.input.max(prices.cached_input).max(prices.cache_write);
@@ -105,6 +109,7 @@ struct Prices {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tollgate_wire::Billed;
 
     use super::*;
 
@@ -135,6 +140,14 @@ mod tests {
         // 500 at $2, 400 at $0.20, 100 at $2.50, 10 at $10 for a million.
         let expected = 500 * 2_000_000 + 400 * 200_000 + 100 * 2_500_000 + 10 * 10_000_000;
         assert_eq!(tariff.cost(&usage(1000, 400, 100, 10)), PicoUsd::new(expected));
+    }
+
+    #[test]
+    fn what_a_provider_bills_apart_from_what_was_used_is_what_it_costs() {
+        let tariff = tariff([2_000_000, 200_000, 2_500_000, 10_000_000]);
+        let billed = Billed { input: Tokens::new(5), output: Tokens::new(26) };
+        let usage = Usage { billed: Some(billed), ..usage(71, 60, 0, 30) };
+        assert_eq!(tariff.cost(&usage), PicoUsd::new(5 * 2_000_000 + 26 * 10_000_000));
     }
 
     #[test]

@@ -192,6 +192,8 @@ pub enum Extra {
     Modality(String),
     /// A predicted output: rejected tokens of it are billed as output.
     Prediction,
+    /// Searches that are paid one by one.
+    SearchUnits,
     /// A service tier other than the usual.
     ServiceTier(String),
 }

@@ -11,8 +11,8 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde_json::Value as Json;
 
-use crate::Endpoint;
 use crate::walk::{Kind, Value};
+use crate::{Endpoint, cohere, gemini};
 
 /// The tools that a model called in one answer.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -45,6 +45,12 @@ pub fn tool_calls_of(endpoint: Endpoint, body: &[u8]) -> ToolCalls {
                 }
             }
         }
+        Endpoint::Chat if CALL.find(body).is_some() => {
+            if let Some(message) = root.member("message") {
+                calls.message(message);
+            }
+        }
+        Endpoint::GenerateContent | Endpoint::StreamGenerateContent => calls.pieces(body),
         Endpoint::Messages if TOOL_USE.find(body).is_some() => {
             for block in root.member("content").into_iter().flat_map(Value::items) {
                 calls.block(block);
@@ -61,9 +67,7 @@ pub fn tool_calls_of(endpoint: Endpoint, body: &[u8]) -> ToolCalls {
         | Endpoint::CountContent
         | Endpoint::CountTokens
         | Endpoint::Embed
-        | Endpoint::GenerateContent
         | Endpoint::Rerank
-        | Endpoint::StreamGenerateContent
         | Endpoint::Embeddings
         | Endpoint::Messages
         | Endpoint::Moderations
@@ -123,6 +127,8 @@ impl Calls {
     pub(crate) fn see(&mut self, endpoint: Endpoint, name: Option<&[u8]>, data: &[u8]) {
         match endpoint {
             Endpoint::ChatCompletions if has_call(data) => self.chunk(data),
+            Endpoint::Chat if CALLS.find(data).is_some() => self.cohere(data),
+            Endpoint::GenerateContent | Endpoint::StreamGenerateContent => self.pieces(data),
             Endpoint::Messages if TOOL_USE.find(data).is_some() || GROWS.find(data).is_some() => {
                 self.event(data);
             }
@@ -143,9 +149,7 @@ impl Calls {
             | Endpoint::CountContent
             | Endpoint::CountTokens
             | Endpoint::Embed
-            | Endpoint::GenerateContent
             | Endpoint::Rerank
-            | Endpoint::StreamGenerateContent
             | Endpoint::Embeddings
             | Endpoint::Messages
             | Endpoint::Moderations
@@ -226,6 +230,46 @@ impl Calls {
         if let Some(call) = self.grow(at, said("name")) {
             call.arguments.add(said("arguments").as_bytes());
             call.arguments.add(said("input").as_bytes());
+        }
+    }
+
+    /// An event of Cohere's streamed chat.
+    fn cohere(&mut self, data: &[u8]) {
+        let Ok(event) = serde_json::from_slice::<Json>(data) else {
+            return;
+        };
+        let index = event.get("index").and_then(Json::as_u64).unwrap_or_default();
+        let call = cohere::stream::message(&event).get("tool_calls");
+        // The message begins with an empty list of them.
+        if let Some(call) = call.filter(|call| call.is_object()) {
+            let id = call.get("id").and_then(Json::as_str).map(hash);
+            let at = At { choice: 0, index, id };
+            self.part(at, call.get("function").unwrap_or(&Json::Null));
+        }
+    }
+
+    /// A piece of Gemini's, or a list of them: calls come whole. Code that is run is a call of the
+    /// provider's tool.
+    fn pieces(&mut self, data: &[u8]) {
+        if FUNCTION.find(data).is_none() && CODE.find(data).is_none() {
+            return;
+        }
+        let Ok(answer) = serde_json::from_slice::<Json>(data) else {
+            return;
+        };
+        for part in gemini::stream::candidates(&answer).flat_map(gemini::stream::parts) {
+            let called = part.get("functionCall").map(|call| {
+                let name = call.get("name").and_then(Json::as_str).unwrap_or_default();
+                (name, call.get("args"))
+            });
+            let ran = part.get("executableCode").map(|code| ("code_execution", code.get("code")));
+            for (name, arguments) in called.into_iter().chain(ran) {
+                let call = self.begin(None, name);
+                let has_some = |it: &&Json| it.as_object().is_none_or(|it| !it.is_empty());
+                if let (Some(call), Some(arguments)) = (call, arguments.filter(has_some)) {
+                    call.arguments.add(arguments.to_string().as_bytes());
+                }
+            }
         }
     }
 
@@ -380,6 +424,9 @@ impl Arguments {
 }
 
 static CALL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("_call"));
+static CALLS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"tool_calls\""));
+static CODE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"executableCode\""));
+static FUNCTION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"functionCall\""));
 static TOOL_USE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("tool_use\""));
 static GROWS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("input_json_delta\""));
 

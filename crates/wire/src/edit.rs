@@ -95,7 +95,9 @@ impl Splices {
         if ask.model_place.is_empty() {
             self.insert(ask, "model", &quoted(model));
         } else {
-            self.replace(ask.model_place, quoted(model));
+            let is_gemini = ask.endpoint.protocol() == Protocol::Gemini;
+            let prefix = if is_gemini { "models/" } else { "" };
+            self.replace(ask.model_place, quoted(&[prefix, model].concat()));
         }
     }
 
@@ -118,15 +120,18 @@ impl Splices {
         let most = named.map_or(most, |named| named.min(edit.at_most).get().to_string());
         match ask.caps.iter().find(|cap| cap.field == field) {
             Some(null) => self.replace(null.value_place, most),
+            None if ask.endpoint.protocol() == Protocol::Gemini => {
+                self.insert_in_config(ask, &most);
+            }
             None => self.insert(ask, field.name(), &most),
         }
     }
 
-    /// A budget for thinking has to stay below the cap; where there is no room for the least budget
-    /// that Anthropic takes, nothing is thought.
+    /// A budget for thinking has to stay below the cap; where there is no room for the least one
+    /// that the provider takes, nothing is thought.
     fn thinking(&mut self, ask: &Ask, most: Tokens) {
         match ask.seams.thinking.filter(|thinking| thinking.tokens >= most) {
-            Some(thinking) if most > THINKING_LEAST => {
+            Some(thinking) if most > thinking.least => {
                 self.replace(thinking.place, most.less(Tokens::new(1)).get().to_string());
             }
             Some(thinking) => self.replace(thinking.whole, "{\"type\":\"disabled\"}".to_owned()),
@@ -168,6 +173,9 @@ impl Splices {
             return;
         }
         let root = Value::root(body);
+        if ask.endpoint.protocol() == Protocol::Gemini {
+            return self.gemini_tools(ask, root, gone, edits);
+        }
         let mut emptied: Vec<&str> = Vec::new();
         for (list, choices) in LISTS {
             if root.member(list).is_some_and(|tools| self.prune(tools, gone)) {
@@ -295,9 +303,6 @@ impl Splices {
     }
 }
 
-/// The least budget for thinking.
-const THINKING_LEAST: Tokens = Tokens::new(1024);
-
 /// Options that ask for usage and nothing else.
 const OPTIONS: &str = "{\"include_usage\":true}";
 
@@ -355,6 +360,7 @@ fn quoted(text: &str) -> String {
 pub(crate) use self::choice::WORDS;
 
 mod choice;
+mod gemini;
 
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,13 @@ pub fn family(kind: &str) -> &str {
     match kind {
         "computer_use" | "computer_use_preview" => "computer",
         "tool_search_tool_bm25" | "tool_search_tool_regex" => "tool_search",
-        "web_search_premium" => "web_search",
+        "enterprise_web_search"
+        | "exa_ai_search"
+        | "google_search"
+        | "google_search_retrieval"
+        | "parallel_ai_search"
+        | "web_search_premium" => "web_search",
+        "url_context" => "web_fetch",
         _ => kind.strip_suffix("_preview").unwrap_or(kind),
     }
 }
@@ -41,11 +47,13 @@ pub const HOSTED: &[&str] = &[
     "data_sources",
     "document_library",
     "file_search",
+    "google_maps",
     "image_generation",
     "local_shell",
     "memory",
     "plugins",
     "programmatic_tool_calling",
+    "retrieval",
     "shell",
     "text_editor",
     "tool_search",

@@ -9,10 +9,10 @@ mod chat;
 mod completions;
 pub(crate) mod dialect;
 mod embeddings;
-mod image_part;
+pub(crate) mod image_part;
 mod moderations;
 mod responses;
-mod tools;
+pub(crate) mod tools;
 
 use crate::read::{Draft, stored};
 use crate::walk::{Path, Value};

@@ -44,12 +44,26 @@ pub(crate) struct Seams {
     pub(crate) model_in_path: bool,
     pub(crate) stream_options: StreamOptions,
     pub(crate) thinking: Option<Thinking>,
+    pub(crate) generation: Generation,
+}
+
+/// What a body says of Gemini's `generationConfig`, in which the cap stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Generation {
+    /// Nothing.
+    Absent,
+    /// `null`, at this place.
+    Null(Place),
+    /// An object, whose members begin at `first`.
+    Said { first: usize, is_empty: bool },
 }
 
 /// The part of the output that the caller sets aside for thinking.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Thinking {
     pub(crate) tokens: Tokens,
+    /// The fewest that the provider takes.
+    pub(crate) least: Tokens,
     /// Where the number stands.
     pub(crate) place: Place,
     /// The object it stands in.
@@ -83,7 +97,10 @@ pub fn read(to: impl Into<Destination>, body: &[u8]) -> Result<Ask, Malformed> {
     let (governed, top): (_, Field) = match protocol {
         Protocol::Anthropic => (anthropic::GOVERNED, anthropic::top),
         Protocol::Cohere => (cohere::GOVERNED, cohere::top),
-        Protocol::Gemini => (gemini::GOVERNED, gemini::top),
+        Protocol::Gemini => {
+            gemini::read(&mut draft, root)?;
+            return draft.finish(root);
+        }
         Protocol::OpenAi => (openai::GOVERNED, openai::top),
     };
     field::members(root, &Path::ROOT, (governed, "an object"), |key, value, path| {

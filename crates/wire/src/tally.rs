@@ -15,7 +15,7 @@ use crate::anthropic::usage::Counted;
 use crate::calls::{Calls, ToolCalls};
 use crate::stored::{Created, Stored};
 use crate::usage::{Report, of_counts};
-use crate::{Endpoint, Protocol, Usage, sse, text};
+use crate::{Endpoint, Protocol, Usage, cohere, gemini, sse, text};
 
 /// With more raw events than this, they are reduced to their text.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
@@ -125,9 +125,11 @@ impl Tally {
         self.named(event.name.unwrap_or_default());
         self.calls.see(self.endpoint, event.name, data);
         self.created.see(self.endpoint, event.name, data);
-        let is_typed = self.endpoint == Endpoint::Responses || self.is_anthropic();
+        let is_typed = self.endpoint == Endpoint::Responses
+            || matches!(self.protocol(), Protocol::Anthropic | Protocol::Cohere);
         let unnamed = event.name.is_none() && is_typed;
-        let only_usage = (unnamed || reports(data)) && self.read(data);
+        let is_gemini = self.protocol() == Protocol::Gemini;
+        let only_usage = (unnamed || is_gemini || reports(data)) && self.read(data);
         self.keep(bytes);
         only_usage
     }
@@ -140,29 +142,26 @@ impl Tally {
         let kind = start.data.as_deref().and_then(kind_at_head);
         self.named(kind.unwrap_or_default());
         self.calls.see_long(self.endpoint, head, tail);
-        if self.is_anthropic() {
-            // Its usage comes in events of their own, which are short.
-            return;
-        }
-        // Usage comes near the end of the longest events, after all the output.
-        let found = USAGE.find_iter(tail).filter_map(|at| {
-            let counts = after_colon(tail.get(at.saturating_add(7)..)?)?;
-            let mut values = serde_json::Deserializer::from_slice(counts).into_iter::<Value>();
-            of_counts(&values.next()?.ok()?)
-        });
-        if let Some(usage) = found.last() {
+        let reported = match self.protocol() {
+            // Their usage comes in events of their own, which are short.
+            Protocol::Anthropic | Protocol::Cohere => return,
+            Protocol::Gemini => gemini::usage::of_answer(tail),
+            Protocol::OpenAi => usage_at_end(tail),
+        };
+        if let Some(usage) = reported {
             self.settle(usage);
         }
     }
 
-    fn is_anthropic(&self) -> bool {
-        self.endpoint.protocol() == Protocol::Anthropic
+    fn protocol(&self) -> Protocol {
+        self.endpoint.protocol()
     }
 
     /// An event by its name, which is also its `type`, save on chat completions.
     fn named(&mut self, name: &[u8]) {
         match name {
-            b"message_stop"
+            b"message-end"
+            | b"message_stop"
             | b"response.completed"
             | b"response.failed"
             | b"response.incomplete" => self.done = true,
@@ -171,17 +170,41 @@ impl Tally {
         self.failed |= is_error(name);
     }
 
+    /// A piece of Gemini's: each says what was used so far.
+    fn piece(&mut self, data: &[u8]) {
+        let Ok(piece) = serde_json::from_slice::<Value>(data) else {
+            return;
+        };
+        self.failed |= piece.get("error").is_some_and(|error| !error.is_null());
+        self.done |= gemini::stream::is_done(&piece);
+        if let Some(usage) = piece.get("usageMetadata").and_then(gemini::usage::of_counts) {
+            self.settle(usage);
+        }
+    }
+
     /// Reads an event that may report something. True: it only reports usage.
     fn read(&mut self, data: &[u8]) -> bool {
+        if self.protocol() == Protocol::Gemini {
+            self.piece(data);
+            return false;
+        }
         let Ok(chunk) = serde_json::from_slice::<Chunk>(data) else {
             return false;
         };
         self.named(chunk.kind.as_str().unwrap_or_default().as_bytes());
         let at_groq = chunk.x_groq.get("error").is_some_and(|error| !error.is_null());
         self.failed |= at_groq || !chunk.error.is_null();
-        if self.is_anthropic() {
+        if self.protocol() == Protocol::Anthropic {
             let begun = chunk.message.get("usage").unwrap_or(&Value::Null);
             self.counts(begun, &chunk.usage);
+            return false;
+        }
+        if self.protocol() == Protocol::Cohere {
+            self.failed |= cohere::stream::is_broken(&chunk.delta);
+            let counts = chunk.delta.get("usage").unwrap_or(&Value::Null);
+            if let Some(usage) = cohere::usage::of_counts(counts) {
+                self.settle(usage);
+            }
             return false;
         }
         let own = Report::new(chunk.usage, chunk.service_tier, chunk.x_groq);
@@ -245,6 +268,8 @@ fn is_error(name: &[u8]) -> bool {
 #[serde(default)]
 struct Chunk {
     choices: Value,
+    /// What Cohere says at the end of a message.
+    delta: Value,
     error: Value,
     #[serde(rename = "type")]
     kind: Value,
@@ -266,6 +291,16 @@ fn reports(data: &[u8]) -> bool {
         || ERROR
             .find_iter(data)
             .any(|at| after_colon(after(at)).is_none_or(|value| !value.starts_with(b"null")))
+}
+
+/// Usage near the end of the longest events, after all the output.
+fn usage_at_end(tail: &[u8]) -> Option<Usage> {
+    let found = USAGE.find_iter(tail).filter_map(|at| {
+        let counts = after_colon(tail.get(at.saturating_add(7)..)?)?;
+        let mut values = serde_json::Deserializer::from_slice(counts).into_iter::<Value>();
+        of_counts(&values.next()?.ok()?)
+    });
+    found.last()
 }
 
 /// What follows the colon, if one comes next.

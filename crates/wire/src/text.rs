@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::Endpoint;
+use crate::{Endpoint, cohere, gemini};
 
 /// All generated text of a whole answer.
 pub fn answer_text(endpoint: Endpoint, body: &[u8]) -> String {
@@ -22,15 +22,20 @@ pub fn answer_text(endpoint: Endpoint, body: &[u8]) -> String {
             }
         }
         Endpoint::Messages => blocks(&answer, &mut text),
-        Endpoint::Chat
-        | Endpoint::CountContent
+        Endpoint::Chat => {
+            if let Some(message) = answer.get("message") {
+                cohere_message(message, &mut text);
+            }
+        }
+        Endpoint::GenerateContent | Endpoint::StreamGenerateContent => {
+            gemini::stream::add_text(&answer, &mut text);
+        }
+        Endpoint::CountContent
         | Endpoint::CountTokens
         | Endpoint::Embed
         | Endpoint::Embeddings
-        | Endpoint::GenerateContent
         | Endpoint::Moderations
-        | Endpoint::Rerank
-        | Endpoint::StreamGenerateContent => {}
+        | Endpoint::Rerank => {}
     }
     text
 }
@@ -41,6 +46,8 @@ pub(crate) fn add_event(data: &[u8], text: &mut String) {
         return;
     };
     choices(&event, text);
+    gemini::stream::add_text(&event, text);
+    cohere_message(cohere::stream::message(&event), text);
     let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
     if kind.strip_suffix(".delta").is_some_and(|kind| !kind.ends_with("audio")) {
         add(&event, &["delta"], text);
@@ -71,6 +78,25 @@ fn choices(answer: &Value, text: &mut String) {
     }
 }
 
+/// Cohere's message, whole or a piece of it: of each member there is one, or a list.
+fn cohere_message(message: &Value, text: &mut String) {
+    add(message, &["tool_plan"], text);
+    for part in one_or_many(message, "content") {
+        add(part, &["text", "thinking"], text);
+    }
+    for call in one_or_many(message, "tool_calls") {
+        add(call.get("function").unwrap_or(&Value::Null), CALL, text);
+    }
+}
+
+fn one_or_many<'a>(owner: &'a Value, name: &str) -> &'a [Value] {
+    match owner.get(name) {
+        Some(Value::Array(items)) => items,
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    }
+}
+
 /// The blocks of a message.
 fn blocks(answer: &Value, text: &mut String) {
     for block in list(answer, "content") {
@@ -91,11 +117,11 @@ fn output(item: &Value, text: &mut String) {
     }
 }
 
-fn list<'a>(owner: &'a Value, name: &str) -> &'a [Value] {
+pub(crate) fn list<'a>(owner: &'a Value, name: &str) -> &'a [Value] {
     owner.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-fn add(owner: &Value, names: &[&str], text: &mut String) {
+pub(crate) fn add(owner: &Value, names: &[&str], text: &mut String) {
     for value in names.iter().filter_map(|name| owner.get(name)?.as_str()) {
         text.push_str(value);
     }

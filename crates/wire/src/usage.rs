@@ -10,7 +10,7 @@ use serde_json::Value;
 use tollgate_units::Tokens;
 
 use crate::anthropic::usage::Counted;
-use crate::{Endpoint, Protocol};
+use crate::{Endpoint, Protocol, cohere, gemini};
 
 /// What was used: `input` and `output` are whole, the others say what part of them was what.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -27,6 +27,8 @@ pub struct Usage {
     pub output: Tokens,
     /// The part of `output` that was reasoning.
     pub reasoning: Tokens,
+    /// What is paid for, where that is another count.
+    pub billed: Option<Billed>,
     /// How many tools the model called, as counted in its answer.
     pub tool_calls: u64,
     /// Whether the gateway counted, because the provider said nothing.
@@ -35,16 +37,33 @@ pub struct Usage {
     pub service_tier: Option<String>,
 }
 
+/// The tokens that are paid for, where a provider says so apart from those that were used. Caches
+/// are in it already.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Billed {
+    /// Of the input.
+    pub input: Tokens,
+    /// Of the output.
+    pub output: Tokens,
+}
+
 /// The usage in a whole (not streamed) answer; none where the provider said nothing, which is
 /// always so for moderations, and where tokens are only counted.
 pub fn usage_of(endpoint: Endpoint, body: &[u8]) -> Option<Usage> {
     if endpoint.only_counts() || endpoint == Endpoint::Moderations {
         return None;
     }
+    if endpoint.protocol() == Protocol::Gemini {
+        return gemini::usage::of_answer(body);
+    }
     let report: Report = serde_json::from_slice(body).ok()?;
     match endpoint.protocol() {
         Protocol::Anthropic => Counted::of(&report.usage)?.usage(),
-        Protocol::Cohere | Protocol::Gemini | Protocol::OpenAi => report.usage(),
+        Protocol::Cohere => {
+            let said = [&report.usage, &report.meta];
+            said.into_iter().find_map(cohere::usage::of_counts)
+        }
+        Protocol::Gemini | Protocol::OpenAi => report.usage(),
     }
 }
 
@@ -53,13 +72,15 @@ pub fn usage_of(endpoint: Endpoint, body: &[u8]) -> Option<Usage> {
 #[serde(default)]
 pub(crate) struct Report {
     pub(crate) usage: Value,
+    /// Where Cohere says it of what generates nothing.
+    meta: Value,
     service_tier: Value,
     x_groq: Value,
 }
 
 impl Report {
     pub(crate) const fn new(usage: Value, service_tier: Value, x_groq: Value) -> Self {
-        Self { usage, service_tier, x_groq }
+        Self { usage, meta: Value::Null, service_tier, x_groq }
     }
 
     /// What was used, if it says so.
@@ -91,17 +112,14 @@ pub(crate) fn of_counts(counts: &Value) -> Option<Usage> {
         input,
         cached_input: cached,
         cache_write: written,
-        cache_write_hour: Tokens::ZERO,
         output,
         reasoning: detail(outputs, &["reasoning_tokens"]).min(output),
-        tool_calls: 0,
-        estimated: false,
-        service_tier: None,
+        ..Usage::default()
     })
 }
 
 /// More than any request uses: a larger number is a mistake.
-const SENSIBLE_MAX: u64 = 1 << 53;
+pub(crate) const SENSIBLE_MAX: u64 = 1 << 53;
 
 pub(crate) fn first(owner: &Value, names: &[&str]) -> Option<Tokens> {
     let number = names.iter().find_map(|name| owner.get(name)?.as_u64())?;

@@ -75,9 +75,8 @@ impl Counted {
             cache_write_hour: hour,
             output,
             reasoning: self.thinking.unwrap_or_default().min(output),
-            tool_calls: 0,
-            estimated: false,
             service_tier: self.service_tier.clone(),
+            ..Usage::default()
         })
     }
 }

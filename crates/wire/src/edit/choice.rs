@@ -38,8 +38,9 @@ impl<'a> Choosable<'a> {
     }
 }
 
-/// What Anthropic writes where OpenAI has a word: it chooses no tool in particular.
-pub(crate) const WORDS: [&str; 4] = ["any", "auto", "none", "required"];
+/// The words that choose no tool in particular; Anthropic writes them into objects, Cohere in
+/// capitals.
+pub(crate) const WORDS: [&str; 6] = ["NONE", "REQUIRED", "any", "auto", "none", "required"];
 
 /// All that a tool can be picked by.
 fn picks_of(tool: &Tool) -> impl Iterator<Item = Pick<'_>> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Endpoint, read};
+use crate::{Destination, Endpoint, read};
 
 fn edited(endpoint: Endpoint, body: &str, edits: &Edits<'_>) -> String {
     let bytes = Bytes::from(body.to_owned());
@@ -408,4 +408,49 @@ fn a_budget_for_thinking_stays_below_the_cap() {
         );
         assert_eq!(after, expected, "{at_most}");
     }
+}
+
+#[test]
+fn a_model_that_only_the_path_named_is_written_into_the_body() {
+    let to = |model: &str| Destination {
+        model: Some(model.to_owned()),
+        ..Endpoint::ChatCompletions.into()
+    };
+    let nameless = Bytes::from(r#"{"messages":[{"role":"user"}]}"#);
+    let written = |model| {
+        let ask = read(to("m"), &nameless).unwrap();
+        let edits = Edits { model, ..Edits::default() };
+        String::from_utf8(edit(&nameless, &ask, &edits).to_vec()).unwrap()
+    };
+    assert_eq!(written(None), r#"{"model":"m","messages":[{"role":"user"}]}"#);
+    assert_eq!(written(Some("real")), r#"{"model":"real","messages":[{"role":"user"}]}"#);
+    let named = Bytes::from(chat(""));
+    let ask = read(to("m"), &named).unwrap();
+    assert_eq!(edit(&named, &ask, &Edits::default()), named, "it is there already");
+    assert!(read(to("other"), &named).is_err(), "path and body name two models");
+}
+
+#[test]
+fn coheres_choice_is_a_word_in_capitals_and_its_budget_stays_below_the_cap() {
+    let chat = |more: &str| format!(r#"{{"model":"m","messages":[{{"role":"user"}}]{more}}}"#);
+    let tools = r#","tools":[{"type":"function","function":{"name":"f"}}]"#;
+    let no_tools = Edits { no_tools: true, ..Edits::default() };
+    let chosen = chat(&format!(r#"{tools},"tool_choice":"REQUIRED""#));
+    let expected = chat(&format!(r#"{tools},"tool_choice":"NONE""#));
+    assert_eq!(edited(Endpoint::Chat, &chosen, &no_tools), expected);
+    let drop = Edits { drop_tools: vec![0], ..Edits::default() };
+    assert_eq!(edited(Endpoint::Chat, &chosen, &drop), chat(""));
+    let thinking = r#","max_tokens":50,"thinking":{"type":"enabled","token_budget":40}"#;
+    let table = [
+        (30, r#","max_tokens":30,"thinking":{"type":"enabled","token_budget":29}"#),
+        (45, r#","max_tokens":45,"thinking":{"type":"enabled","token_budget":40}"#),
+        (1, r#","max_tokens":1,"thinking":{"type":"disabled"}"#),
+    ];
+    for (most, after) in table {
+        let edits = cap(most, Some(CapField::MaxTokens));
+        assert_eq!(edited(Endpoint::Chat, &chat(thinking), &edits), chat(after), "{most}");
+    }
+    let streamed = chat(r#","stream":true"#);
+    let usage = Edits { ask_usage: true, ..Edits::default() };
+    assert_eq!(edited(Endpoint::Chat, &streamed, &usage), streamed, "it is told unasked");
 }

@@ -6,7 +6,7 @@ use crate::walk::{Kind, Path, Value};
 use crate::{Detail, Image, Malformed, image};
 
 /// `image_url`: `{"url": …, "detail": …}`, or the URL itself.
-pub(super) fn image_url(
+pub(crate) fn image_url(
     draft: &mut Draft,
     value: Value<'_>,
     path: &Path<'_>,
@@ -33,7 +33,7 @@ pub(super) fn image_url(
 }
 
 /// Notes an image; one without a URL is one that cannot be seen.
-pub(super) fn add(draft: &mut Draft, url: Option<Value<'_>>, detail: Detail) {
+pub(crate) fn add(draft: &mut Draft, url: Option<Value<'_>>, detail: Detail) {
     let size = url.and_then(|url| image::size_of_url(&url.text()));
     draft.prompt.add_image(Image { detail, size });
 }

@@ -13,7 +13,7 @@ use crate::{Endpoint, Extra, FunctionShape, Malformed, Server, Tool, ToolList};
 
 /// How a list writes its tools.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// Responses: a tool's fields stand beside its `type`.
     Flat,
     /// Legacy functions: the same, without a `type`.
@@ -73,7 +73,7 @@ fn hosted_field(
 }
 
 /// A list of tools.
-pub(super) fn list(
+pub(crate) fn list(
     draft: &mut Draft,
     (list, form): (ToolList, Form),
     value: Value<'_>,

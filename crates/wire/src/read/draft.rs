@@ -3,7 +3,7 @@
 use tollgate_units::Tokens;
 
 use super::field::{self, members};
-use super::{Seams, StreamOptions, Thinking};
+use super::{Generation, Seams, StreamOptions, Thinking};
 use crate::walk::{Kind, Path, Value};
 use crate::{
     Ask, Cap, CapField, Destination, Endpoint, Extra, Keeping, Malformed, Place, Prompt, Protocol,
@@ -59,6 +59,7 @@ impl Draft {
                 model_in_path,
                 stream_options: StreamOptions::Absent,
                 thinking: None,
+                generation: Generation::Absent,
             },
             prompts: 1,
             has_input: false,
@@ -124,7 +125,11 @@ impl Draft {
     pub(crate) fn model(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
         let null = value.is_null();
         if let Some((named, place)) = self.model.as_mut().filter(|_| self.seams.model_in_path) {
-            let same = value.kind() == Kind::String && value.text() == named.as_str();
+            let text = value.text();
+            let said = text
+                .strip_prefix("models/")
+                .filter(|_| self.endpoint.protocol() == Protocol::Gemini);
+            let same = value.kind() == Kind::String && said.unwrap_or(&text) == named.as_str();
             let expected = "the model that the path names, or nothing";
             *place = value.place();
             return if same || null {
@@ -260,8 +265,7 @@ impl Draft {
         match (field::string(value, path)?.as_deref(), protocol) {
             (None | Some("auto"), _)
             | (Some("default"), Protocol::OpenAi)
-            | (Some("standard_only"), Protocol::Anthropic)
-            | (Some("standard"), Protocol::Gemini) => {}
+            | (Some("standard_only"), Protocol::Anthropic) => {}
             (Some(tier), _) => self.add_extra(Extra::ServiceTier(tier.to_owned())),
         }
         Ok(())
@@ -289,7 +293,14 @@ impl Draft {
     pub(crate) fn thinks(&mut self, thinking: Value<'_>, budget: Value<'_>) {
         let tokens = field::digits(budget.raw()).map(Tokens::new).unwrap_or_default();
         let (place, whole) = (budget.place(), thinking.place());
-        self.seams.thinking = Some(Thinking { tokens, place, whole });
+        let is_anthropic = self.endpoint.protocol() == Protocol::Anthropic;
+        let least = if is_anthropic { THINKING_LEAST } else { Tokens::new(1) };
+        self.seams.thinking = Some(Thinking { tokens, least, place, whole });
+    }
+
+    /// `generationConfig`
+    pub(crate) fn generation(&mut self, said: Generation) {
+        self.seams.generation = said;
     }
 
     /// `modalities`
@@ -449,6 +460,8 @@ fn unfindable(root: Value<'_>, background: Place) -> Malformed {
 }
 
 const EXTRAS_MAX: usize = 8;
+/// The least budget for thinking that Anthropic takes.
+const THINKING_LEAST: Tokens = Tokens::new(1024);
 /// No protocol has a fifth as many.
 const FIELDS_MAX: usize = 256;
 /// Each is looked up. Long conversations with many files have some dozens.
