@@ -6,13 +6,14 @@
 
 use secrecy::SecretString;
 use tollgate_policy::{
-    ANONYMOUS, Guardrails, Limit, ModelSettings, OnDisconnect, Prefer, Priority, ProviderSettings,
-    Route, RoutingSettings, Settings, TierSettings,
+    ANONYMOUS, Guardrails, Limit, ModelSettings, Prefer, Priority, ProviderSettings, Route,
+    RoutingSettings, Settings, TierSettings,
 };
 use tollgate_wire::Protocol;
 
 use crate::file::{ADMIN, DATA, LISTEN, MAX_BODY, MIN_OUTPUT_TOKENS, TIMEOUTS};
-use crate::providers::{UpstreamConfig, WELL_KNOWN};
+use crate::providers::{UpstreamConfig, WELL_KNOWN, usual_on_disconnect};
+use crate::values::host_of;
 use crate::{Config, Data, Source};
 
 /// What a caller on this machine may do.
@@ -75,19 +76,35 @@ pub(crate) const CLAUDE: [&str; 17] = [
     "claude-sonnet-5",
     "claude-sonnet-5-5",
 ];
+/// The same of Cohere. What ranks has no price of tokens.
+pub(crate) const COMMAND: [&str; 5] = [
+    "command-a-03-2025",
+    "command-r-08-2024",
+    "command-r-plus-08-2024",
+    "command-r7b-12-2024",
+    "embed-v4.0",
+];
+/// The same of Google.
+pub(crate) const GEMINI: [&str; 8] = [
+    "gemini-2.5-flash",
+    "gemini-2.5-flash-lite",
+    "gemini-2.5-pro",
+    "gemini-3.1-flash-lite",
+    "gemini-3.1-pro-preview",
+    "gemini-3.5-flash",
+    "gemini-3.8-flash",
+    "gemini-4-argon",
+];
 /// The providers that are served without a file: name, variable, models.
-const SERVED: [(&str, &str, &[&str]); 2] =
-    [("openai", "OPENAI_API_KEY", &MODELS), ("anthropic", "ANTHROPIC_API_KEY", &CLAUDE)];
-/// Keys of providers that this version does not speak to.
-const IGNORED: [&str; 1] = ["COHERE_API_KEY"];
+const SERVED: [(&str, &str, &[&str]); 4] = [
+    ("openai", "OPENAI_API_KEY", &MODELS),
+    ("anthropic", "ANTHROPIC_API_KEY", &CLAUDE),
+    ("cohere", "COHERE_API_KEY", &COMMAND),
+    ("gemini", "GEMINI_API_KEY", &GEMINI),
+];
 
 /// The configuration of a gateway without a file, where the environment has a key for it.
-///
-/// Variables that are set for providers this version does not speak to are in
-/// [`Source::BuiltIn`], so that whoever starts the gateway can say so.
 pub fn built_in(env: &impl Fn(&str) -> Option<String>) -> Option<Config> {
-    let is_set = |name: &&str| env(name).is_some_and(|value| !value.trim().is_empty());
-    let ignored = IGNORED.iter().filter(|name| is_set(name)).map(|&name| name.to_owned());
     let mut settings = nothing();
     let mut upstreams = Vec::new();
     for (name, variable, models) in SERVED {
@@ -98,10 +115,12 @@ pub fn built_in(env: &impl Fn(&str) -> Option<String>) -> Option<Config> {
         upstreams.push(UpstreamConfig {
             name: name.to_owned(),
             protocol,
+            azure: None,
             base_url: base_url.to_owned(),
             api_key: Some(SecretString::from(key.trim().to_owned())),
         });
-        serve(&mut settings, (name, protocol), models);
+        let host = host_of(base_url)?;
+        serve(&mut settings, (name, protocol, host), models);
     }
     (!upstreams.is_empty()).then(|| Config {
         listen: LISTEN,
@@ -117,7 +136,7 @@ pub fn built_in(env: &impl Fn(&str) -> Option<String>) -> Option<Config> {
         upstreams,
         issuers: Vec::new(),
         settings,
-        source: Source::BuiltIn { ignored: ignored.collect() },
+        source: Source::BuiltIn,
     })
 }
 
@@ -137,14 +156,14 @@ fn nothing() -> Settings {
 }
 
 /// Adds a provider and its models, for everybody.
-fn serve(settings: &mut Settings, (name, protocol): (&str, Protocol), models: &[&str]) {
+fn serve(settings: &mut Settings, (name, protocol, host): (&str, Protocol, &str), models: &[&str]) {
     settings.providers.push(ProviderSettings {
         name: name.to_owned(),
         protocol,
         is_openai: protocol == Protocol::OpenAi,
         include_usage: true,
         output_cap_field: None,
-        on_disconnect: OnDisconnect::Cancel,
+        on_disconnect: usual_on_disconnect(host),
         limits: Vec::new(),
     });
     let names = models.iter().map(|&model| model.to_owned());

@@ -135,10 +135,7 @@ pub struct Timeouts {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Source {
     /// No file: the providers whose keys are in the environment, under a small policy.
-    BuiltIn {
-        /// Variables that name a provider this version does not speak to.
-        ignored: Vec<String>,
-    },
+    BuiltIn,
     /// A file.
     File(PathBuf),
 }

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 use tollgate_policy::{Exceed, Limit, OnDisconnect, ProviderSettings, SubjectKind, Unit};
-use tollgate_wire::{CapField, Dialect, Protocol, dialect_of};
+use tollgate_wire::{Azure, CapField, Dialect, Protocol, dialect_of};
 
 use crate::reader::{Entry, Field, Keys, Reader, Section};
 use crate::tiers;
@@ -15,6 +15,8 @@ pub struct UpstreamConfig {
     pub name: String,
     /// The protocol it speaks, which says how it is told who calls.
     pub protocol: Protocol,
+    /// How it is asked, where it is one at Azure.
+    pub azure: Option<Azure>,
     /// Where its API begins, without a slash at the end.
     pub base_url: String,
     /// What it is paid with.
@@ -24,14 +26,17 @@ pub struct UpstreamConfig {
 impl UpstreamConfig {
     /// How it speaks of its limits and its faults, by its protocol and its host.
     pub fn dialect(&self) -> &'static Dialect {
-        dialect_of(self.protocol.name(), host_of(&self.base_url).unwrap_or_default())
+        let kind = if self.azure.is_some() { "azure-openai" } else { self.protocol.name() };
+        dialect_of(kind, host_of(&self.base_url).unwrap_or_default())
     }
 }
 
 /// Names whose protocol and address are known.
-pub(crate) const WELL_KNOWN: [(&str, Protocol, &str); 10] = [
+pub(crate) const WELL_KNOWN: [(&str, Protocol, &str); 12] = [
     ("openai", Protocol::OpenAi, "https://api.openai.com/v1"),
     ("anthropic", Protocol::Anthropic, "https://api.anthropic.com/v1"),
+    ("cohere", Protocol::Cohere, "https://api.cohere.com/v2"),
+    ("gemini", Protocol::Gemini, "https://generativelanguage.googleapis.com/v1beta"),
     ("deepinfra", Protocol::OpenAi, "https://api.deepinfra.com/v1/openai"),
     ("deepseek", Protocol::OpenAi, "https://api.deepseek.com/v1"),
     ("fireworks", Protocol::OpenAi, "https://api.fireworks.ai/inference/v1"),
@@ -54,15 +59,43 @@ const STOP_BILLING: [&str; 7] = [
     "api.x.ai",
 ];
 
-/// Protocols of the documented configuration that this version does not speak; two of them are
-/// well-known names too.
-const KINDS_LATER: [&str; 3] = ["azure-openai", "cohere", "gemini"];
+/// What an operator may call an account.
+const KINDS: [(&str, Kind); 5] = [
+    (Protocol::OpenAi.name(), Kind::Of(Protocol::OpenAi)),
+    (Protocol::Anthropic.name(), Kind::Of(Protocol::Anthropic)),
+    (Protocol::Cohere.name(), Kind::Of(Protocol::Cohere)),
+    (Protocol::Gemini.name(), Kind::Of(Protocol::Gemini)),
+    ("azure-openai", Kind::Azure),
+];
+
+/// What an account is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    /// One at Azure, which speaks OpenAI's protocol on paths of its own.
+    Azure,
+    /// One that speaks this protocol.
+    Of(Protocol),
+}
+
+impl Kind {
+    const fn protocol(self) -> Protocol {
+        match self {
+            Self::Azure => Protocol::OpenAi,
+            Self::Of(protocol) => protocol,
+        }
+    }
+}
+
+/// The version of Azure's classic API that is asked for where the file names none: the first that
+/// has responses.
+const API_VERSION: &str = "2025-04-01-preview";
 
 pub(crate) const KEYS: Keys = Keys {
     known: &[
         "kind",
         "base_url",
         "api_key",
+        "api_version",
         "on_disconnect",
         "include_usage",
         "output_cap_field",
@@ -99,13 +132,16 @@ fn provider(
     let mut section = reader.section(&field, &owner, &KEYS)?;
     section.at = entry.key.at.clone();
     let known = WELL_KNOWN.iter().find(|(name, ..)| *name == entry.name);
-    let protocol = kind(reader, &section, entry, known.map(|(_, protocol, _)| *protocol));
+    let kind = kind(reader, &section, known.map(|(_, protocol, _)| Kind::Of(*protocol)));
     // A well-known name of another kind says nothing of where that is.
-    let known = known.filter(|(_, usual, _)| protocol.is_none_or(|protocol| protocol == *usual));
+    let known = known.filter(|(_, usual, _)| kind.is_none_or(|kind| kind == Kind::Of(*usual)));
     let known = known.map(|(.., url)| *url);
-    let protocol = protocol.unwrap_or(Protocol::OpenAi);
-    let base_url = base_url(reader, &section, known).map(|url| versioned(url, protocol));
-    if protocol == Protocol::Anthropic {
+    let kind = kind.unwrap_or(Kind::Of(Protocol::OpenAi));
+    let protocol = kind.protocol();
+    let base_url = base_url(reader, &section, (kind, known)).map(|url| versioned(url, protocol));
+    let azure = azure(reader, &section, (kind, base_url.as_deref()));
+    let base_url = base_url.map(|url| bare(url, kind));
+    if protocol != Protocol::OpenAi {
         for key in ["include_usage", "output_cap_field"] {
             if let Some(field) = section.get(key) {
                 reader.mark(&field, format!("{key} means something for the kind \"openai\" only"));
@@ -126,64 +162,96 @@ fn provider(
     let asked = section.get("on_disconnect").and_then(|field| on_disconnect(reader, &field));
     let base_url = base_url?;
     let host = host_of(&base_url)?.to_ascii_lowercase();
-    let stops = STOP_BILLING.contains(&&*host);
-    let unasked = if stops { OnDisconnect::Cancel } else { OnDisconnect::Unknown };
     let settings = ProviderSettings {
         name: entry.name.to_owned(),
         protocol,
-        is_openai: protocol == Protocol::OpenAi && host == "api.openai.com",
+        is_openai: kind == Kind::Of(Protocol::OpenAi) && host == "api.openai.com",
         include_usage: include_usage.flatten().unwrap_or(true),
         output_cap_field: cap_field.flatten(),
-        on_disconnect: asked.unwrap_or(unasked),
+        on_disconnect: asked.unwrap_or_else(|| usual_on_disconnect(&host)),
         limits: limits(reader, &section),
     };
     let name = entry.name.to_owned();
-    Some((UpstreamConfig { name, protocol, base_url, api_key }, settings))
+    Some((UpstreamConfig { name, protocol, azure, base_url, api_key }, settings))
 }
 
-/// Anthropic's own clients add the version themselves, so people write its address without.
+/// What abandoning a stream of `host` means where nobody says.
+pub(crate) fn usual_on_disconnect(host: &str) -> OnDisconnect {
+    let stops = STOP_BILLING.contains(&host);
+    if stops { OnDisconnect::Cancel } else { OnDisconnect::Unknown }
+}
+
+/// The official clients of these add the version themselves, so people write an address without.
 fn versioned(url: String, protocol: Protocol) -> String {
     let after = url.split_once("://").map_or(&*url, |(_, after)| after);
     let has_path = after.contains('/');
-    if protocol == Protocol::Anthropic && !has_path { format!("{url}/v1") } else { url }
+    let is_added = protocol != Protocol::OpenAi && !has_path;
+    if is_added { format!("{url}{}", protocol.version()) } else { url }
 }
 
-/// The protocol that a provider's kind or else its name says; a mistake where the kind is none that
-/// is spoken, or is neither said nor known.
-fn kind(
+/// How an account at Azure is asked: on OpenAI's paths where its address ends so, else in a version
+/// of its own.
+fn azure(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
-    entry: Entry<'_>,
-    known: Option<Protocol>,
-) -> Option<Protocol> {
+    (kind, base_url): (Kind, Option<&str>),
+) -> Option<Azure> {
+    let field = section.get("api_version");
+    let is_classic = kind == Kind::Azure && !base_url.is_some_and(|url| url.ends_with(AZURE_V1));
+    if let Some(field) = field.as_ref().filter(|_| !is_classic) {
+        let what = "api_version means something for the kind \"azure-openai\" only, and not under";
+        reader.mark(field, format!("{what} {AZURE_V1}"));
+    }
+    if !is_classic {
+        return (kind == Kind::Azure).then_some(Azure::V1);
+    }
+    let expected = "a version of Azure's API, such as 2024-10-21";
+    let said = field.and_then(|field| {
+        let said = reader.resolved(&field, expected)?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if said.is_empty() || !said.bytes().all(is_plain) {
+            reader.mark(&field, format!("expected {expected}"));
+        }
+        Some(said)
+    });
+    Some(Azure::Classic { api_version: said.unwrap_or_else(|| API_VERSION.to_owned()) })
+}
+
+/// Where the classic API begins, with or without the part that all its paths have.
+fn bare(url: String, kind: Kind) -> String {
+    match url.strip_suffix("/openai").filter(|_| kind == Kind::Azure) {
+        Some(bare) => bare.to_owned(),
+        None => url,
+    }
+}
+
+/// Where the API begins that has OpenAI's own paths.
+const AZURE_V1: &str = "/openai/v1";
+
+/// What a provider's kind or else its name says; a mistake where the kind is none that is spoken,
+/// or is neither said nor known.
+fn kind(reader: &mut Reader<'_>, section: &Section<'_>, known: Option<Kind>) -> Option<Kind> {
     let Some(field) = section.get("kind") else {
-        if is_later(entry.name) {
-            let here = Field { node: entry.key, context: section.owner.clone() };
-            reader.mark(
-                &here,
-                format!("kind \"{}\" is not supported by this version yet", entry.name),
-            );
-        } else if known.is_none() {
+        if known.is_none() {
             reader.missing(section, "kind", "\"kind: openai\"");
         }
         return known;
     };
-    if let Some(later) = field.node.text().filter(|text| is_later(text)) {
-        let what = format!("kind \"{later}\" is not supported by this version yet");
-        reader.mark(&field, what);
-        return None;
-    }
-    let kinds = [Protocol::OpenAi, Protocol::Anthropic].map(|kind| (kind.name(), kind));
-    reader.choice(&field, &kinds)
+    reader.choice(&field, &KINDS)
 }
 
-fn base_url(reader: &mut Reader<'_>, section: &Section<'_>, known: Option<&str>) -> Option<String> {
+fn base_url(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    (kind, known): (Kind, Option<&str>),
+) -> Option<String> {
     let expected = "an http or https URL without user, query or fragment";
     let Some(field) = section.get("base_url") else {
-        // A name whose kind is not spoken has been reported already.
-        let is_later = section.owner.strip_prefix("provider ").is_some_and(is_later);
-        if known.is_none() && !(is_later && section.get("kind").is_none()) {
-            reader.missing(section, "base_url", "http://127.0.0.1:8000/v1");
+        if known.is_none() {
+            let is_azure = kind == Kind::Azure;
+            let azure = "https://NAME.openai.azure.com";
+            let example = if is_azure { azure } else { "http://127.0.0.1:8000/v1" };
+            reader.missing(section, "base_url", example);
         }
         return known.map(str::to_owned);
     };
@@ -230,8 +298,4 @@ fn limits(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Limit> {
         }
     }
     limits
-}
-
-fn is_later(kind: &str) -> bool {
-    KINDS_LATER.contains(&kind)
 }

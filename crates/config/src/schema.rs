@@ -165,12 +165,17 @@ fn timeout_fields() -> Vec<Said> {
 }
 
 fn provider_fields() -> Vec<Said> {
-    let kinds = one_of(&["openai", "anthropic"]);
+    let kinds = one_of(&["openai", "anthropic", "cohere", "gemini", "azure-openai"]);
     let caps = one_of(&["max_tokens", "max_completion_tokens"]);
     vec![
         ("kind", "The protocol it speaks; known for the well-known names.", kinds),
         ("base_url", "Where it is.", text(&["http://127.0.0.1:8000/v1"])),
         ("api_key", "The account's key.", secret("${OPENAI_API_KEY}")),
+        (
+            "api_version",
+            "The version of Azure's API; its addresses under /openai/v1 have none.",
+            text(&["2024-10-21"]),
+        ),
         (
             "on_disconnect",
             "What becomes of an abandoned answer. `cancel`: it is closed, and what flowed is paid. \

@@ -87,14 +87,8 @@ fn write_start(text: &mut String, config: &Config) -> fmt::Result {
         () if config.issuers.is_empty() => " A key is required.\n",
         () => " A key or a JWT is required.\n",
     });
-    if let Source::BuiltIn { ignored } = &config.source {
+    if config.source == Source::BuiltIn {
         writeln!(text, "There is no configuration file: this is the built-in policy.")?;
-        for name in ignored {
-            writeln!(
-                text,
-                "{name} is set, and its provider is not supported by this version yet."
-            )?;
-        }
     }
     Ok(())
 }

@@ -70,6 +70,7 @@ fn is_returnable(name: &HeaderName) -> bool {
             | "openai-processing-ms"
             | "openai-version"
             | "request-id"
+            | "x-debug-trace-id"
             | "x-request-id"
     )
 }

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use tollgate_policy::Ended;
 use tollgate_routing::Backoff;
 use tollgate_units::{Span, Timestamp};
-use tollgate_wire::{Destination, Notice, edit, reply, report};
+use tollgate_wire::{Notice, edit, reply, report};
 
 use crate::fault::{Fault, judged, unanswered};
 use crate::flight::Flight;
@@ -150,10 +150,10 @@ async fn attempt(
     let edits = plan.edits(candidate, admitted.output());
     let body = edit(body, plan.ask(), &edits);
     let (ask, deployment) = (plan.ask(), candidate.deployment());
-    let Some(path) = Destination::path_to(ask.endpoint, deployment.model(), ask.streamed) else {
+    let upstream = deployment.upstream();
+    let Some(path) = live.upstreams.path_to(upstream, ask, deployment.model()) else {
         return Err(SendError::Connect("no path can hold the model's name".into()));
     };
-    let upstream = deployment.upstream();
     let post = Post { method: Method::POST, path: &path, headers, body, going: &going };
     live.upstreams.send(upstream, post).await
 }

@@ -215,7 +215,7 @@ async fn send(
     headers: http::HeaderMap,
     errand: &Errand,
 ) -> Result<Sent, Fault> {
-    let (going, path) = (Going::default(), errand.path());
+    let (going, path) = (Going::default(), by.1.upstreams.path_of_errand(account, errand));
     let (method, body) = (errand.method(), Bytes::new());
     let post = Post { method, path: &path, headers, body, going: &going };
     let sent = by.1.upstreams.send(account, post).await;

@@ -15,7 +15,7 @@
 //! When this is wrong: a provider that refuses an HTTP/2 stream (`REFUSED_STREAM`) did not see the
 //! request, but is reported as `Reset`: against the caller, never against the provider's bill.
 
-use std::{error::Error, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -31,7 +31,7 @@ use hyper_util::{
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time;
-use tollgate_wire::{Dialect, Protocol, dialect_of};
+use tollgate_wire::{Ask, Azure, Destination, Dialect, Errand, Protocol, dialect_of};
 
 pub use self::outbound::Going;
 use self::{dial::Timed, outbound::Outbound};
@@ -54,6 +54,8 @@ pub struct Account {
     pub protocol: Protocol,
     /// How it speaks of its limits and its faults.
     pub dialect: &'static Dialect,
+    /// How it is asked, where it is one at Azure.
+    pub azure: Option<Azure>,
     /// Its key; some servers need none.
     pub api_key: Option<SecretString>,
 }
@@ -206,6 +208,29 @@ impl Upstreams {
         speak.map(|(at, upstream)| (at, upstream.name.as_str()))
     }
 
+    /// The path beneath the account's base URL where it is asked what `ask` asks of its `model`;
+    /// nothing where no path can hold that name.
+    pub(crate) fn path_to(
+        &self,
+        account: usize,
+        ask: &Ask,
+        model: &str,
+    ) -> Option<Cow<'static, str>> {
+        match &self.accounts.get(account)?.azure {
+            Some(azure) => azure.path_to(ask.endpoint, model),
+            None => Destination::path_to(ask.endpoint, model, ask.streamed),
+        }
+    }
+
+    /// The path where the account is asked for a stored response.
+    pub(crate) fn path_of_errand(&self, account: usize, errand: &Errand) -> String {
+        let azure = self.accounts.get(account).and_then(|upstream| upstream.azure.as_ref());
+        match azure {
+            Some(azure) => azure.path_of_errand(errand.path()),
+            None => errand.path(),
+        }
+    }
+
     /// Asks for a path beneath the account's base URL, and waits for the head of the answer.
     ///
     /// The account's credential is added, whatever the headers hold. Dropping the future gives up
@@ -281,6 +306,7 @@ struct Upstream {
     base: String,
     protocol: Protocol,
     dialect: &'static Dialect,
+    azure: Option<Azure>,
     /// What is sent to say who calls.
     credential: Option<HeaderValue>,
     client: HttpClient,
@@ -309,13 +335,13 @@ impl Upstream {
         let protocol = account.protocol;
         let credential = match &account.api_key {
             None => None,
-            Some(key) => match credential(protocol, key) {
+            Some(key) => match credential(scheme_of(account), key) {
                 Some(value) => Some(value),
                 None => return Err(AccountError::KeyUnusable(name)),
             },
         };
-        let dialect = account.dialect;
-        Ok(Self { name, scheme, authority, base, protocol, dialect, credential, client })
+        let (dialect, azure) = (account.dialect, account.azure.clone());
+        Ok(Self { name, scheme, authority, base, protocol, azure, dialect, credential, client })
     }
 
     /// Whether `other` is the same account, with the same key at the same place.
@@ -325,6 +351,7 @@ impl Upstream {
             && self.authority == other.authority
             && self.base == other.base
             && self.protocol == other.protocol
+            && self.azure == other.azure
             && self.credential == other.credential
     }
 
@@ -345,8 +372,10 @@ impl Upstream {
         let headers = request.headers_mut();
         headers.remove(header::AUTHORIZATION);
         headers.remove(API_KEY);
+        headers.remove(AZURE_API_KEY);
         headers.remove(GOOGLE_API_KEY);
         let carrier = match self.protocol {
+            _ if self.azure.is_some() => AZURE_API_KEY,
             Protocol::Anthropic => API_KEY,
             Protocol::Cohere | Protocol::OpenAi => header::AUTHORIZATION,
             Protocol::Gemini => GOOGLE_API_KEY,
@@ -367,12 +396,17 @@ impl fmt::Debug for Upstream {
     }
 }
 
-/// Sensitive values are left out of debug output and of HTTP/2's compression tables.
-fn credential(protocol: Protocol, key: &SecretString) -> Option<HeaderValue> {
-    let scheme = match protocol {
+/// What stands before a key in the header that carries it.
+fn scheme_of(account: &Account) -> &'static str {
+    match account.protocol {
+        _ if account.azure.is_some() => "",
         Protocol::Anthropic | Protocol::Gemini => "",
         Protocol::Cohere | Protocol::OpenAi => "Bearer ",
-    };
+    }
+}
+
+/// Sensitive values are left out of debug output and of HTTP/2's compression tables.
+fn credential(scheme: &str, key: &SecretString) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from([scheme, key.expose_secret()].concat()).ok()?;
     value.set_sensitive(true);
     Some(value)
@@ -409,6 +443,8 @@ fn never(cause: impl Into<Cause>) -> SendError {
 
 /// How Anthropic is told who calls.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// How Azure is.
+const AZURE_API_KEY: HeaderName = HeaderName::from_static("api-key");
 /// How Gemini is.
 const GOOGLE_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 /// Anthropic answers nobody who does not say which version of its protocol is spoken.

@@ -16,7 +16,7 @@ const ENDED: Ended = Ended::Success {
     first_token: Some(Span::from_millis(300)),
     prompt_tokens: 400,
     afterwards: Need { requests: 0, tokens: 0, input_tokens: 0, output_tokens: 90 },
-    back: Need::default(),
+    back: Need { requests: 0, tokens: 0, input_tokens: 0, output_tokens: 0 },
 };
 
 fn seen(name: &str, counts: Counted, limit: u64, now: Timestamp) -> Observed<'_> {

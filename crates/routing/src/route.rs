@@ -283,7 +283,9 @@ impl Route {
             return News::default();
         }
         self.hear(pass);
-        self.gap = Span::from_millis(self.gap.as_millis() * 3 / 4);
+        if !self.promise.is_older(pass.number) {
+            self.gap = Span::from_millis(self.gap.as_millis() * 3 / 4);
+        }
         if let Some(span) = first_token {
             self.concurrency.first_token_came(span, prompt_tokens, (pass.number, self.next));
         }
@@ -314,7 +316,7 @@ impl Route {
             Ended::Success { first_token, prompt_tokens, afterwards, back } => {
                 news = self.flows(&mut pass, first_token, prompt_tokens, now);
                 self.concurrency.succeeded(flight);
-                let millis = now.since(pass.starts_at).as_millis();
+                let millis = now.since(pass.starts_at).min(FLIGHT_MAX).as_millis();
                 self.flight = self.flight - self.flight / 8 + millis;
                 self.learned.settle(&pass.mark, &afterwards, &back, now);
                 Some(Outcome::Success)

@@ -122,6 +122,7 @@ impl Plot {
                 base_url: upstream.base_url.clone(),
                 protocol: upstream.protocol,
                 dialect: upstream.dialect(),
+                azure: upstream.azure.clone(),
                 api_key: upstream.api_key.clone(),
             })
             .collect();

@@ -115,7 +115,7 @@ impl Reload {
     ) -> Arc<Self> {
         let file = match &config.source {
             Source::File(file) => Some(file.clone()),
-            Source::BuiltIn { .. } => None,
+            Source::BuiltIn => None,
         };
         let fixed = Fixed::of(&config);
         let (mistake, shadow_mistake, after_restart) = (None, None, Vec::new());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tollgate_config::{Config, Source};
+use tollgate_config::Config;
 use tollgate_gateway::telemetry::{Metrics, StoreOp};
 use tollgate_store::JournalEvent;
 use tracing_appender::non_blocking::WorkerGuard;
@@ -56,11 +56,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Complaint> {
     let usual = arguments.config.as_deref().unwrap_or(Path::new(USUAL_CONFIG));
     let read = versions(Some(usual), arguments.shadow.as_deref());
     let config = configuration(arguments.config.as_deref())?;
-    if let Source::BuiltIn { ignored } = &config.source {
-        for name in ignored {
-            tracing::warn!("{name} is set, and its provider is not served by this version");
-        }
-    }
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = arguments.threads {
         builder.worker_threads(threads.max(1));

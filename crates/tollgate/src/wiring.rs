@@ -257,6 +257,7 @@ fn upstreams(config: &Config, before: Option<&Upstreams>) -> Result<Upstreams, C
             base_url: upstream.base_url.clone(),
             protocol: upstream.protocol,
             dialect: upstream.dialect(),
+            azure: upstream.azure.clone(),
             api_key: upstream.api_key.clone(),
         })
         .collect();

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::{Endpoint, Protocol};
+use crate::{Endpoint, Protocol, azure};
 
 /// Where a request goes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,7 +44,7 @@ impl Destination {
     /// Where a path of the data plane leads, as `/v1/chat/completions`.
     pub fn of_path(path: &str) -> Option<Self> {
         if let Some(rest) = path.strip_prefix("/openai") {
-            return of_azure(rest);
+            return azure::destination(rest);
         }
         if let Some(rest) = path.strip_prefix("/v1beta/models/") {
             let (model, method) = rest.rsplit_once(':')?;
@@ -82,29 +82,9 @@ impl Destination {
     }
 }
 
-/// Behind `/openai`: the paths of Azure's clients.
-fn of_azure(rest: &str) -> Option<Destination> {
-    let of_openai = |path: &str, by_model: bool| {
-        let endpoint = Endpoint::ALL.into_iter().find(|it| it.path() == path)?;
-        let has_deployment = !matches!(endpoint, Endpoint::Moderations | Endpoint::Responses);
-        let fits = endpoint.protocol() == Protocol::OpenAi && (!by_model || has_deployment);
-        fits.then_some(endpoint)
-    };
-    if let Some(rest) = rest.strip_prefix("/deployments/") {
-        let (model, path) = rest.split_at_checked(rest.find('/')?)?;
-        let endpoint = of_openai(path, true)?;
-        return Some(Destination { model: Some(decoded(model)?), ..endpoint.into() });
-    }
-    match rest.strip_prefix("/v1") {
-        Some(path) => of_openai(path, false),
-        None => of_openai(rest, false).filter(|it| *it == Endpoint::Responses),
-    }
-    .map(Destination::from)
-}
-
 /// A name as one segment of a path (RFC 3986, 2.3): whatever means something there is escaped.
 /// Nothing for the names that mean another place whatever is done to them.
-pub fn segment(name: &str) -> Option<String> {
+pub(crate) fn segment(name: &str) -> Option<String> {
     if matches!(name, "" | "." | "..") || name.len() > NAME_BYTES_MAX {
         return None;
     }
@@ -121,7 +101,7 @@ pub fn segment(name: &str) -> Option<String> {
 }
 
 /// What a part of a path means; nothing where it is no text.
-fn decoded(part: &str) -> Option<String> {
+pub(crate) fn decoded(part: &str) -> Option<String> {
     let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (mut bytes, mut rest) = (Vec::with_capacity(part.len()), part.as_bytes());
     while let [first, tail @ ..] = rest {

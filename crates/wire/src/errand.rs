@@ -6,6 +6,8 @@
 
 use http::Method;
 
+use crate::azure;
+
 /// What is asked of a stored response.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Errand {
@@ -27,6 +29,7 @@ impl Errand {
     /// What a request to the data plane asks of a stored response; nothing where it asks something
     /// else.
     pub fn of(method: &Method, path: &str, query: Option<&str>) -> Option<Self> {
+        let path = azure::as_openais(path);
         let rest = path.strip_prefix("/v1/responses/")?;
         let (id, more) = rest.split_once('/').unwrap_or((rest, ""));
         let act = match (method, more) {

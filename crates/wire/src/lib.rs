@@ -14,6 +14,7 @@
 
 mod anthropic;
 mod ask;
+mod azure;
 mod calls;
 mod cohere;
 mod destination;
@@ -46,8 +47,9 @@ mod usage;
 mod walk;
 
 pub use ask::{Ask, Cap, CapField, Extra, Keeping, Server, Tool, ToolList};
+pub use azure::Azure;
 pub use calls::{ToolCall, ToolCalls, tool_calls_of};
-pub use destination::{Destination, Streamed, segment};
+pub use destination::{Destination, Streamed};
 pub use dialect::{
     Calendar, DIALECTS, Dialect, ErrorRule, LimitHeaders, Meaning, MoreHeaders, ReserveRule, Says,
     Weighed, Windows, dialect_of,

@@ -8,7 +8,7 @@ use tollgate_policy::{
     KeyDigest, OnDisconnect, OnForbiddenTool, Prefer, Priority, RoutingSettings,
 };
 use tollgate_units::{MicroUsdPerMillion, Span, Tokens};
-use tollgate_wire::Protocol;
+use tollgate_wire::{Azure, Protocol};
 
 use super::{OPENAI, REST, environment, read};
 use crate::{Config, Data, Source, TlsFiles, built_in, in_words, load};
@@ -194,13 +194,15 @@ fn without_a_file_the_environment_decides() {
     assert!(built_in(&|name| (name == "OPENAI_API_KEY").then(|| " ".to_owned())).is_none());
     let config = built_in(&|_| Some("sk-secret-0123456789".to_owned())).expect("a configuration");
     assert!(config.listen.ip().is_loopback() && config.admin.ip().is_loopback());
-    let ignored = vec!["COHERE_API_KEY".to_owned()];
-    assert_eq!(config.source, Source::BuiltIn { ignored });
+    assert_eq!(config.source, Source::BuiltIn);
     assert_eq!(config.settings.tiers[0].limits.len(), crate::built_in::LIMITS.len());
     let prices = tollgate_tokens::PriceBook::built_in();
     let of_openai = crate::built_in::MODELS.map(|model| (model, "openai"));
     let of_anthropic = crate::built_in::CLAUDE.map(|model| (model, "anthropic"));
-    for (model, maker) in of_openai.into_iter().chain(of_anthropic) {
+    let of_cohere = crate::built_in::COMMAND.map(|model| (model, "cohere"));
+    let of_gemini = crate::built_in::GEMINI.map(|model| (model, "gemini"));
+    let known = of_openai.into_iter().chain(of_anthropic).chain(of_cohere).chain(of_gemini);
+    for (model, maker) in known {
         let provider = prices.facts(model).map(|facts| facts.provider);
         assert_eq!(provider, Some(maker), "{model}");
         assert!(prices.tariff(maker, model).is_some(), "{model}");
@@ -211,6 +213,37 @@ fn without_a_file_the_environment_decides() {
     assert_eq!(only.upstreams[0].base_url, "https://api.anthropic.com/v1");
     assert!(only.settings.models.iter().all(|model| model.name.starts_with("claude")));
     assert!(!in_words(&config).contains("Warnings"), "{}", in_words(&config));
+}
+
+#[test]
+fn cohere_gemini_and_azure_are_kinds_and_people_leave_the_version_out() {
+    let config = right(
+        "providers:
+  cohere: {api_key: '${OPENAI_API_KEY}'}
+  gemini: {api_key: '${OPENAI_API_KEY}'}
+  ranks: {kind: cohere, base_url: 'https://cohere.example.com'}
+  google: {kind: gemini, base_url: 'https://google.example.com/v1beta/'}
+  azure: {kind: azure-openai, base_url: 'https://a.openai.azure.com'}
+  older: {kind: azure-openai, base_url: 'https://b.openai.azure.com/openai/', api_version: 2024-10-21}
+  newer: {kind: azure-openai, base_url: 'https://c.openai.azure.com/openai/v1/'}
+models: {m: {serve: [cohere/command-a-03-2025]}}
+tiers: {free: {models: [m]}}
+",
+    );
+    let classic = |version: &str| Some(Azure::Classic { api_version: version.to_owned() });
+    let expected = [
+        ("https://api.cohere.com/v2", Protocol::Cohere, None),
+        ("https://generativelanguage.googleapis.com/v1beta", Protocol::Gemini, None),
+        ("https://cohere.example.com/v2", Protocol::Cohere, None),
+        ("https://google.example.com/v1beta", Protocol::Gemini, None),
+        ("https://a.openai.azure.com", Protocol::OpenAi, classic("2025-04-01-preview")),
+        ("https://b.openai.azure.com", Protocol::OpenAi, classic("2024-10-21")),
+        ("https://c.openai.azure.com/openai/v1", Protocol::OpenAi, Some(Azure::V1)),
+    ];
+    for (upstream, (base_url, protocol, azure)) in config.upstreams.iter().zip(expected) {
+        assert_eq!((&*upstream.base_url, upstream.protocol), (base_url, protocol));
+        assert_eq!(upstream.azure, azure, "{base_url}");
+    }
 }
 
 #[test]

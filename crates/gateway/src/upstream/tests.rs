@@ -27,6 +27,7 @@ fn account(base_url: String) -> Account {
         base_url,
         protocol: Protocol::OpenAi,
         dialect: dialect_of("openai", ""),
+        azure: None,
         api_key: Some("sk-secret".into()),
     }
 }
