@@ -1,5 +1,5 @@
-//! The scripted provider: a server on a real socket that speaks OpenAI's protocol and Anthropic's
-//! and does as it is told.
+//! The scripted provider: a server on a real socket that speaks OpenAI's protocol (on Azure's
+//! paths too), Anthropic's, Cohere's and Gemini's, and does as it is told.
 //!
 //! Tests, benchmarks and the demo put it where a paid model would be. Everything it does follows
 //! from a [`Script`] and the requests, and everything it has seen stands in its books, so that a
@@ -10,14 +10,17 @@ mod allowance;
 mod asked;
 mod body;
 mod chat;
+mod cohere;
 mod completions;
 mod fault;
+mod gemini;
 mod kept;
 mod ledger;
 mod lists;
 mod marker;
 mod messages;
 mod pace;
+mod paths;
 mod responses;
 mod script;
 mod server;

@@ -9,59 +9,100 @@ use serde::Deserialize;
 use serde_json::Value;
 use tollgate_units::Tokens;
 
-use super::fault::{INVALID, anthropic_error, error};
+use super::fault::{INVALID, in_tongue};
+use super::paths::{Form, Place};
 
-/// The paths that generate.
+/// The paths that generate, count or rank.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Endpoint {
+    /// `/v2/chat`
+    Chat,
     /// `/v1/chat/completions`
     ChatCompletions,
     /// `/v1/completions`
     Completions,
+    /// `/v1beta/models/{model}:countTokens`
+    CountContent,
     /// `/v1/messages/count_tokens`
     CountTokens,
+    /// `/v2/embed`
+    Embed,
     /// `/v1/embeddings`
     Embeddings,
+    /// `/v1beta/models/{model}:generateContent`
+    GenerateContent,
     /// `/v1/messages`
     Messages,
     /// `/v1/moderations`
     Moderations,
+    /// `/v2/rerank`
+    Rerank,
     /// `/v1/responses`
     Responses,
+    /// `/v1beta/models/{model}:streamGenerateContent`
+    StreamGenerateContent,
+}
+
+/// How a provider speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Tongue {
+    Anthropic,
+    Cohere,
+    Gemini,
+    OpenAi,
 }
 
 impl Endpoint {
-    /// The endpoint at `path`.
+    /// The endpoint at `path`, where no model is in it.
     pub fn of_path(path: &str) -> Option<Self> {
         [
+            Self::Chat,
             Self::ChatCompletions,
             Self::Completions,
             Self::CountTokens,
+            Self::Embed,
             Self::Embeddings,
             Self::Messages,
             Self::Moderations,
+            Self::Rerank,
             Self::Responses,
         ]
         .into_iter()
         .find(|endpoint| endpoint.path() == path)
     }
 
-    /// Where it is.
+    /// Where it is; `{model}` stands for a name.
     pub const fn path(self) -> &'static str {
         match self {
+            Self::Chat => "/v2/chat",
             Self::ChatCompletions => "/v1/chat/completions",
             Self::Completions => "/v1/completions",
+            Self::CountContent => "/v1beta/models/{model}:countTokens",
             Self::CountTokens => "/v1/messages/count_tokens",
+            Self::Embed => "/v2/embed",
             Self::Embeddings => "/v1/embeddings",
+            Self::GenerateContent => "/v1beta/models/{model}:generateContent",
             Self::Messages => "/v1/messages",
             Self::Moderations => "/v1/moderations",
+            Self::Rerank => "/v2/rerank",
             Self::Responses => "/v1/responses",
+            Self::StreamGenerateContent => "/v1beta/models/{model}:streamGenerateContent",
         }
     }
 
-    /// Whether it speaks Anthropic's protocol.
-    pub(super) fn is_anthropic(self) -> bool {
-        matches!(self, Self::CountTokens | Self::Messages)
+    pub(super) const fn tongue(self) -> Tongue {
+        match self {
+            Self::CountTokens | Self::Messages => Tongue::Anthropic,
+            Self::Chat | Self::Embed | Self::Rerank => Tongue::Cohere,
+            Self::CountContent | Self::GenerateContent | Self::StreamGenerateContent => {
+                Tongue::Gemini
+            }
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Moderations
+            | Self::Responses => Tongue::OpenAi,
+        }
     }
 }
 
@@ -101,6 +142,8 @@ pub struct Asked {
     pub stream: bool,
     /// The names of the functions that may be called: none where the request chooses so.
     pub tools: Vec<String>,
+    /// How a stream comes.
+    pub(super) form: Form,
     /// Whether the stream is to end with usage.
     pub usage_asked: bool,
     /// The end user that it names.
@@ -115,27 +158,30 @@ pub(super) struct NotUnderstood(pub(super) String);
 
 impl Asked {
     pub(super) fn read(
-        endpoint: Endpoint,
+        place: Place,
         headers: HeaderMap,
         body: Bytes,
         number: u64,
     ) -> Result<Self, NotUnderstood> {
-        let refuse = |message: &str| refuse(endpoint, message);
+        let Place { endpoint, model: in_path, form } = place;
+        let tongue = endpoint.tongue();
+        let refuse = |message: &str| refuse(tongue, message);
         let fields: Fields = serde_json::from_slice(&body)
             .map_err(|mistake| refuse(&format!("We could not parse your JSON body: {mistake}")))?;
-        let model = fields.model.clone();
+        let model = in_path.or(fields.model.clone());
         let model = model.ok_or_else(|| refuse("you must provide a model parameter"))?;
         let cap = fields.cap();
         if cap == Some(Tokens::ZERO) {
             return Err(refuse("Invalid value: integer below minimum value 1."));
         }
-        if endpoint.is_anthropic() && !headers.contains_key("anthropic-version") {
+        if tongue == Tongue::Anthropic && !headers.contains_key("anthropic-version") {
             return Err(refuse("anthropic-version: header is required"));
         }
         if endpoint == Endpoint::Messages && cap.is_none() {
             return Err(refuse("max_tokens: Field required"));
         }
-        let stream = fields.stream.unwrap_or(false);
+        let streams = endpoint == Endpoint::StreamGenerateContent;
+        let stream = streams || fields.stream.unwrap_or(false);
         if fields.stream_options.is_some() && !stream {
             return Err(refuse(
                 "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
@@ -147,7 +193,8 @@ impl Asked {
             cap: cap.or((endpoint == Endpoint::Completions).then_some(COMPLETION_CAP)),
             endpoint,
             headers,
-            inputs: several(fields.input.as_ref()),
+            inputs: fields.inputs(),
+            form,
             model,
             number,
             stream,
@@ -165,6 +212,15 @@ const COMPLETION_CAP: Tokens = Tokens::new(16);
 
 #[derive(Deserialize)]
 struct Fields {
+    /// What Gemini's clients may write in two ways.
+    #[serde(alias = "generation_config", rename = "generationConfig")]
+    generation_config: Option<GenerationConfig>,
+    #[serde(alias = "tool_config", rename = "toolConfig")]
+    tool_config: Option<Value>,
+    documents: Option<Vec<Value>>,
+    images: Option<Vec<Value>>,
+    inputs: Option<Vec<Value>>,
+    texts: Option<Vec<Value>>,
     background: Option<bool>,
     best_of: Option<u64>,
     encoding_format: Option<String>,
@@ -187,6 +243,14 @@ struct Fields {
 }
 
 #[derive(Deserialize)]
+struct GenerationConfig {
+    #[serde(alias = "candidate_count", rename = "candidateCount")]
+    candidate_count: Option<u64>,
+    #[serde(alias = "max_output_tokens", rename = "maxOutputTokens")]
+    max_output_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
 struct StreamOptions {
     #[serde(default)]
     include_usage: bool,
@@ -206,6 +270,9 @@ struct Function {
 struct Tool {
     /// Chat completions have the name in here, responses beside it.
     function: Option<Function>,
+    /// Gemini has many in one.
+    #[serde(alias = "function_declarations", rename = "functionDeclarations")]
+    function_declarations: Option<Vec<Function>>,
     name: Option<String>,
 }
 
@@ -219,23 +286,46 @@ impl Fields {
     }
 
     fn cap(&self) -> Option<Tokens> {
-        let caps = [self.max_completion_tokens, self.max_output_tokens, self.max_tokens];
+        let config = self.generation_config.as_ref();
+        let in_config = config.and_then(|config| config.max_output_tokens);
+        let caps = [self.max_completion_tokens, self.max_output_tokens, self.max_tokens, in_config];
         caps.into_iter().flatten().min().map(Tokens::new)
     }
 
     fn answers(&self) -> u64 {
-        let each = self.n.unwrap_or(1).max(self.best_of.unwrap_or(1)).clamp(1, ANSWERS_MAX);
+        let config = self.generation_config.as_ref();
+        let candidates = config.and_then(|config| config.candidate_count);
+        let most = [self.n, self.best_of, candidates].into_iter().flatten().max();
+        let each = most.unwrap_or(1).clamp(1, ANSWERS_MAX);
         each.saturating_mul(several(self.prompt.as_ref())).min(ANSWERS_MAX)
     }
 
+    /// How many inputs there are: each has an answer of its own.
+    fn inputs(&self) -> u64 {
+        let lists = [&self.documents, &self.images, &self.inputs, &self.texts];
+        let listed = lists.into_iter().flatten().map(|list| list.len() as u64).max();
+        listed.unwrap_or_else(|| several(self.input.as_ref()))
+    }
+
     fn tool_names(&self) -> Vec<String> {
-        // `none` in OpenAI's protocol, an object of that type in Anthropic's.
-        let is_none = |choice: &Value| choice == "none" || choice["type"] == "none";
-        if [&self.tool_choice, &self.function_call].into_iter().flatten().any(is_none) {
+        // A word of OpenAI's and Cohere's, an object of that type in Anthropic's, a mode of Gemini's.
+        let is_none = |choice: &Value| {
+            let calling = ["functionCallingConfig", "function_calling_config"];
+            let is_mode = calling.iter().any(|name| choice[*name]["mode"] == "NONE");
+            choice == "none" || choice == "NONE" || choice["type"] == "none" || is_mode
+        };
+        if [&self.tool_choice, &self.function_call, &self.tool_config]
+            .into_iter()
+            .flatten()
+            .any(is_none)
+        {
             return Vec::new();
         }
-        let tools = self.tools.iter().flatten().filter_map(|tool| {
-            tool.function.as_ref().and_then(|function| function.name.clone()).or(tool.name.clone())
+        let tools = self.tools.iter().flatten().flat_map(|tool| {
+            let own = tool.function.as_ref().and_then(|function| function.name.clone());
+            let declared = tool.function_declarations.iter().flatten();
+            let declared = declared.filter_map(|function| function.name.clone());
+            own.or(tool.name.clone()).into_iter().chain(declared)
         });
         let functions =
             self.functions.iter().flatten().filter_map(|function| function.name.clone());
@@ -256,12 +346,8 @@ fn several(value: Option<&Value>) -> u64 {
     }
 }
 
-fn refuse(endpoint: Endpoint, message: &str) -> NotUnderstood {
-    NotUnderstood(if endpoint.is_anthropic() {
-        anthropic_error(message, INVALID).to_string()
-    } else {
-        error(message, INVALID, None).to_string()
-    })
+fn refuse(tongue: Tongue, message: &str) -> NotUnderstood {
+    NotUnderstood(in_tongue(tongue, 400, INVALID, message).to_string())
 }
 
 #[cfg(test)]
@@ -269,7 +355,8 @@ mod tests {
     use super::*;
 
     fn read(endpoint: Endpoint, body: &'static str) -> Result<Asked, NotUnderstood> {
-        Asked::read(endpoint, HeaderMap::new(), Bytes::from_static(body.as_bytes()), 0)
+        let place = Place { endpoint, model: None, form: Form::Events };
+        Asked::read(place, HeaderMap::new(), Bytes::from_static(body.as_bytes()), 0)
     }
 
     #[test]

@@ -6,6 +6,8 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::asked::Tongue;
+
 /// What goes wrong with one answer.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Fault {
@@ -190,6 +192,88 @@ impl Rebuff {
         }
         (StatusCode::from_u16(status).unwrap_or(self.status()), body.to_string())
     }
+}
+
+impl Rebuff {
+    /// The status and body it is said with at Cohere.
+    pub(super) fn in_cohere(self, model: &str) -> (StatusCode, String) {
+        let status = match self {
+            Self::BadGateway => return (self.status(), HTML.into()),
+            Self::Quota => StatusCode::PAYMENT_REQUIRED,
+            _ => self.status(),
+        };
+        let message = match self {
+            Self::ContextLength => "too many tokens: total number of tokens in the prompt cannot \
+                                    exceed 128000"
+                .into(),
+            Self::InvalidKey => "invalid api token".into(),
+            Self::ModelNotFound => format!("model '{model}' not found"),
+            Self::Quota => format!("{ORGANISATION}: please add or update your payment method"),
+            Self::Oversize | Self::RateLimit => {
+                "You are past the per minute request limit, please wait and try again later.".into()
+            }
+            _ if status.is_server_error() => "internal server error".into(),
+            _ => "invalid request".to_owned(),
+        };
+        (status, cohere_error(&message).to_string())
+    }
+
+    /// The status and body it is said with at Google.
+    pub(super) fn in_gemini(self, model: &str) -> (StatusCode, String) {
+        let status = self.status();
+        let code = status.as_u16();
+        let (word, message) = match self {
+            Self::BadGateway => return (status, HTML.into()),
+            Self::ContextLength => {
+                ("INVALID_ARGUMENT", "The input token count exceeds the maximum.".into())
+            }
+            Self::InvalidKey => ("UNAUTHENTICATED", "API key not valid.".into()),
+            Self::ModelNotFound => ("NOT_FOUND", format!("models/{model} is not found.")),
+            Self::Oversize | Self::Quota => ("RESOURCE_EXHAUSTED", QUOTA.to_owned()),
+            Self::RateLimit => {
+                ("RESOURCE_EXHAUSTED", "Resource exhausted. Please retry in 1s.".into())
+            }
+            Self::Overloaded => ("UNAVAILABLE", "The model is overloaded.".into()),
+            Self::Status(code) if code < 500 => ("INVALID_ARGUMENT", "Invalid request.".into()),
+            Self::Status(_) => ("INTERNAL", SERVER.into()),
+        };
+        let mut body = gemini_error(code, word, &message);
+        let quota = match self {
+            Self::Quota | Self::Oversize => Some(("GenerateRequestsPerDayPerProject", "40s")),
+            Self::RateLimit => Some(("GenerateRequestsPerMinutePerProject", "1s")),
+            _ => None,
+        };
+        if let Some((quota, delay)) = quota {
+            body["error"]["details"] = json!([
+                {"@type": "type.googleapis.com/google.rpc.QuotaFailure",
+                 "violations": [{"quotaId": quota, "quotaValue": "20"}]},
+                {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay},
+            ]);
+        }
+        (status, body.to_string())
+    }
+}
+
+/// An error of a status and a type, as whoever speaks like that writes it.
+pub(super) fn in_tongue(tongue: Tongue, status: u16, kind: &str, message: &str) -> Value {
+    match tongue {
+        Tongue::Anthropic => anthropic_error(message, kind),
+        Tongue::Cohere => cohere_error(message),
+        Tongue::Gemini => {
+            let word = if status == 404 { "NOT_FOUND" } else { "INVALID_ARGUMENT" };
+            gemini_error(status, word, message)
+        }
+        Tongue::OpenAi => error(message, kind, None),
+    }
+}
+
+fn cohere_error(message: &str) -> Value {
+    json!({"id": "29f1tg00-0000-4000-8000-000000000000", "message": message})
+}
+
+/// An error as Google writes it.
+pub(super) fn gemini_error(code: u16, status: &str, message: &str) -> Value {
+    json!({"error": {"code": code, "message": message, "status": status}})
 }
 
 /// An error as Anthropic writes it.

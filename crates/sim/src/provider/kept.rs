@@ -13,9 +13,10 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Endpoint, Keeping};
-use super::fault::{INVALID, ORGANISATION, anthropic_error, error};
+use super::asked::{Asked, Endpoint, Keeping, Tongue};
+use super::fault::{INVALID, ORGANISATION, error, in_tongue};
 use super::pace::{Pace, Step};
+use super::paths::usual;
 use super::script::Act;
 use super::turn::Turn;
 
@@ -79,18 +80,17 @@ impl Kept {
         let has = |id: &String| account.is_some_and(|account| account.things.contains(id));
         let missing = named.iter().find(|id| !has(id))?;
         let message = format!("Nothing with id '{missing}' found.");
-        let told = if asked.endpoint.is_anthropic() {
-            anthropic_error(&message, "not_found_error")
-        } else {
-            error(&message, INVALID, None)
-        };
+        let tongue = asked.endpoint.tongue();
+        let kind = if tongue == Tongue::Anthropic { "not_found_error" } else { INVALID };
+        let told = in_tongue(tongue, 404, kind, &message);
         Some((StatusCode::NOT_FOUND, told.to_string()))
     }
 
     /// The stream of a stored response, with how many bytes go out at a time: its events after the
     /// one that is named, paced as they were at first. Nothing where no stream is asked for.
     pub(super) fn replay(&self, request: &Request<Incoming>) -> Option<(Steps, Option<usize>)> {
-        let id = request.uri().path().strip_prefix("/v1/responses/")?;
+        let id = usual(request.uri().path());
+        let id = id.strip_prefix("/v1/responses/")?;
         let query = request.uri().query().filter(|_| request.method() == Method::GET)?;
         let said = |name: &str| {
             let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -118,6 +118,7 @@ impl Kept {
         path: &str,
         headers: &HeaderMap,
     ) -> Option<(StatusCode, Value)> {
+        let path = usual(path);
         let rest = path.strip_prefix("/v1/responses/")?;
         let (id, act) = rest.split_once('/').unwrap_or((rest, ""));
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -208,7 +209,9 @@ fn names(value: &Value, found: &mut Vec<String>) {
 
 /// An account is whoever has its key.
 fn name_of(headers: &HeaderMap) -> String {
-    let said = headers.get(AUTHORIZATION).or_else(|| headers.get("x-api-key"));
+    let others = ["x-api-key", "api-key", "x-goog-api-key"];
+    let other = || others.iter().find_map(|name| headers.get(*name));
+    let said = headers.get(AUTHORIZATION).or_else(other);
     let text = said.and_then(|value| value.to_str().ok()).unwrap_or_default();
     text.strip_prefix("Bearer ").unwrap_or(text).to_owned()
 }

@@ -19,13 +19,14 @@ use tokio::task::JoinSet;
 use tollgate_units::{Span, Tokens};
 
 use super::allowance::{Left, TooMuch, go_duration};
-use super::asked::{Asked, Endpoint, NotUnderstood};
+use super::asked::{Asked, Endpoint, NotUnderstood, Tongue};
 use super::body::{Answer, Broken, Paced, Pause};
 use super::fault::{Fault, INVALID, ORGANISATION, Rebuff, error, rate_limited};
 use super::kept::Kept;
 use super::ledger::{Arrival, End, Entry, Ledger};
 use super::lists;
 use super::pace::{Pace, whole};
+use super::paths::{Form, Place};
 use super::script::{Act, Hold, Script};
 use super::socket::Socket;
 use super::turn::Turn;
@@ -146,7 +147,7 @@ fn aside(house: &House, request: &Request<Incoming>) -> Option<Response<Answer>>
             house.release();
             json!({})
         }
-        (&Method::POST, path) if Endpoint::of_path(path).is_some() => return None,
+        (&Method::POST, _) if Place::of(request.uri()).is_some() => return None,
         (&Method::POST, _) if house.script.fixed.is_some() => return None,
         (method, path) => {
             let body = error(&format!("Invalid URL ({method} {path})"), INVALID, None).to_string();
@@ -170,8 +171,9 @@ async fn read(
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|_| Broken)?.to_bytes();
     // `aside` has let only endpoints pass.
-    let endpoint = Endpoint::of_path(head.uri.path()).unwrap_or(Endpoint::ChatCompletions);
-    Ok(Asked::read(endpoint, head.headers, body, number))
+    let usual = Place { endpoint: Endpoint::ChatCompletions, model: None, form: Form::Events };
+    let place = Place::of(&head.uri).unwrap_or(usual);
+    Ok(Asked::read(place, head.headers, body, number))
 }
 
 /// Plays the script for one request.
@@ -213,7 +215,8 @@ async fn act(house: &House, resets: &Arc<AtomicBool>, arrival: Arrival, asked: &
     }
     house.kept.keep(asked, &act, &turn);
     let steps: Box<dyn Iterator<Item = _> + Send> = if let Some(events) = events {
-        headers.insert(CONTENT_TYPE, EVENTS);
+        let array = HeaderValue::from_static("application/json; charset=UTF-8");
+        headers.insert(CONTENT_TYPE, if asked.form == Form::Array { array } else { EVENTS });
         Box::new(Pace::streamed(events, &turn, &act))
     } else {
         let body = turn.whole();
@@ -270,7 +273,11 @@ fn account_headers(asked: &Asked) -> HeaderMap {
     headers.insert("openai-version", HeaderValue::from_static("2020-10-01"));
     headers.insert(SET_COOKIE, HeaderValue::from_static("__cf_bm=sim; path=/; HttpOnly"));
     if let Ok(id) = HeaderValue::from_str(&format!("req_sim{:06}", asked.number)) {
-        let name = if asked.endpoint.is_anthropic() { "request-id" } else { "x-request-id" };
+        let name = match asked.endpoint.tongue() {
+            Tongue::Anthropic => "request-id",
+            Tongue::Cohere => "x-debug-trace-id",
+            Tongue::Gemini | Tongue::OpenAi => "x-request-id",
+        };
         headers.insert(name, id);
     }
     headers
@@ -281,10 +288,11 @@ fn refused(mut headers: HeaderMap, rebuff: Rebuff, asked: &Asked) -> Response<An
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         headers.insert("retry-after-ms", HeaderValue::from_static("84"));
     }
-    let (status, body) = if asked.endpoint.is_anthropic() {
-        rebuff.in_anthropic(&asked.model)
-    } else {
-        (rebuff.status(), rebuff.body(&asked.model))
+    let (status, body) = match asked.endpoint.tongue() {
+        Tongue::Anthropic => rebuff.in_anthropic(&asked.model),
+        Tongue::Cohere => rebuff.in_cohere(&asked.model),
+        Tongue::Gemini => rebuff.in_gemini(&asked.model),
+        Tongue::OpenAi => (rebuff.status(), rebuff.body(&asked.model)),
     };
     let is_html = rebuff == Rebuff::BadGateway;
     let mut response = fixed(status, body);

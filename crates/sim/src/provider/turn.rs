@@ -1,6 +1,6 @@
 //! One answer with everything decided: how many tokens, why they end, what usage says.
 //!
-//! The formats (`chat`, `completions`, `responses`, `messages`, `lists`) only write it down, whole
+//! The formats (`chat`, `cohere`, `completions`, `gemini` and so on) only write it down, whole
 //! or as events; so a streamed answer and a whole one cannot disagree. Members come in alphabetical
 //! order where OpenAI has another: nobody may rely on either.
 
@@ -11,8 +11,9 @@ use tollgate_units::Tokens;
 use super::asked::{Asked, Endpoint, Keeping};
 use super::fault::Fault;
 use super::kept::begun;
+use super::paths::Form;
 use super::script::Act;
-use super::{chat, completions, lists, messages, responses};
+use super::{chat, cohere, completions, gemini, lists, messages, responses};
 
 /// What is generated for one request.
 #[derive(Clone, Debug)]
@@ -24,6 +25,7 @@ pub(super) struct Turn {
     pub(super) endpoint: Endpoint,
     pub(super) finish: Finish,
     pub(super) inputs: u64,
+    pub(super) form: Form,
     pub(super) makes: Makes,
     pub(super) model: String,
     pub(super) number: u64,
@@ -99,7 +101,12 @@ impl Turn {
         let tools = asked.tools.iter().cycle().zip(0..calls).map(|(name, _)| name.clone());
         let generates = !matches!(
             asked.endpoint,
-            Endpoint::CountTokens | Endpoint::Embeddings | Endpoint::Moderations
+            Endpoint::CountContent
+                | Endpoint::CountTokens
+                | Endpoint::Embed
+                | Endpoint::Embeddings
+                | Endpoint::Moderations
+                | Endpoint::Rerank
         );
         let wanted = if generates { act.tokens.get() } else { 0 };
         let each = asked.cap.map_or(wanted, |cap| wanted.min(cap.get()));
@@ -124,6 +131,7 @@ impl Turn {
             endpoint: asked.endpoint,
             finish,
             inputs: asked.inputs,
+            form: asked.form,
             makes,
             model: asked.model.clone(),
             number: asked.number,
@@ -158,12 +166,17 @@ impl Turn {
     /// The whole answer, however it is told.
     pub(super) fn whole_in_json(&self) -> Value {
         match self.endpoint {
+            Endpoint::Chat => cohere::chat(self),
             Endpoint::ChatCompletions => chat::whole(self),
             Endpoint::Completions => completions::whole(self),
+            Endpoint::CountContent => gemini::count(self),
             Endpoint::CountTokens => messages::count(self),
+            Endpoint::Embed => cohere::embed(self),
             Endpoint::Embeddings => lists::embeddings(self),
+            Endpoint::GenerateContent | Endpoint::StreamGenerateContent => gemini::whole(self),
             Endpoint::Messages => messages::whole(self),
             Endpoint::Moderations => lists::moderations(self),
+            Endpoint::Rerank => cohere::rerank(self),
             Endpoint::Responses => responses::whole(self),
         }
     }
@@ -181,9 +194,17 @@ impl Turn {
     /// The answer as events, where the endpoint has them.
     pub(super) fn events(&self) -> Option<Events> {
         match self.endpoint {
+            Endpoint::Chat => Some(cohere::events(self)),
             Endpoint::ChatCompletions => Some(chat::events(self)),
             Endpoint::Completions => Some(completions::events(self)),
-            Endpoint::CountTokens | Endpoint::Embeddings | Endpoint::Moderations => None,
+            Endpoint::StreamGenerateContent => Some(gemini::events(self)),
+            Endpoint::CountContent
+            | Endpoint::CountTokens
+            | Endpoint::Embed
+            | Endpoint::Embeddings
+            | Endpoint::GenerateContent
+            | Endpoint::Moderations
+            | Endpoint::Rerank => None,
             Endpoint::Messages => Some(messages::events(self)),
             Endpoint::Responses => Some(responses::events(self)),
         }
@@ -192,7 +213,9 @@ impl Turn {
     /// The event that says that something went wrong.
     pub(super) fn error_event(&self) -> Event {
         match self.endpoint {
+            Endpoint::Chat => cohere::error_event(),
             Endpoint::Messages => messages::error_event(),
+            Endpoint::StreamGenerateContent => gemini::error_event(self.form),
             Endpoint::Responses => responses::error_event(),
             _ => Event::new(format!(
                 "data: {}\n\n",

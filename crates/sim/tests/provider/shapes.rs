@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tollgate_sim::provider::{Act, Script};
+use tollgate_units::Tokens;
 
 use crate::support::{CHAT, RESPONSES, chat, events, merge, post, seen, start};
 
@@ -204,4 +205,55 @@ async fn invisible_tokens_are_counted_and_not_seen() {
     let stream = json!({"stream": true, "max_completion_tokens": 5});
     post(&provider, CHAT, &chat("[[reasoning:6]]", stream)).await.unwrap();
     assert_eq!(seen(&provider).await[1].output_tokens.get(), 5);
+}
+
+#[tokio::test]
+async fn coheres_streams_look_like_the_transcript() {
+    let provider = start(Script::of(Act::tokens(3))).await;
+    let body = json!({"model": "command-a", "stream": true,
+                      "messages": [{"role": "user", "content": "hello"}]});
+    let got = post(&provider, "/v2/chat", &body).await.unwrap();
+    let transcript = include_str!("../data/cohere_v2.sse");
+    assert_eq!(shapes(&got.events()), shapes(&events(transcript)));
+    let names = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| line.starts_with("event: ")).map(str::to_owned).collect()
+    };
+    assert_eq!(names(&got.body), names(transcript));
+}
+
+#[tokio::test]
+async fn geminis_streams_look_like_the_transcript_and_are_an_array_where_nobody_asks() {
+    let act = Act { reasoning_tokens: Tokens::new(2), ..Act::tokens(5) };
+    let provider = start(Script::of(act)).await;
+    let body = json!({"contents": [{"parts": [{"text": "hello"}]}]});
+    let path = "/v1beta/models/gemini-2.5-flash:streamGenerateContent";
+    let got = post(&provider, &format!("{path}?alt=sse"), &body).await.unwrap();
+    let transcript = include_str!("../data/gemini_stream.sse");
+    // The recorded first piece has no count of the answer yet; whatever has one looks alike.
+    let (ours, theirs) = (shapes(&got.events()), shapes(&events(transcript)));
+    assert_eq!(ours.last(), theirs.last());
+    assert_eq!(ours.first(), theirs.get(1));
+    assert!(got.body.ends_with("\r\n\r\n"), "CRLF, and no [DONE]");
+    let array = post(&provider, path, &body).await.unwrap();
+    let pieces = array.json();
+    assert_eq!(pieces.as_array().unwrap().len(), got.events().len());
+    let used = &pieces.as_array().unwrap().last().unwrap()["usageMetadata"];
+    assert_eq!(
+        (&used["candidatesTokenCount"], &used["thoughtsTokenCount"]),
+        (&3.into(), &2.into())
+    );
+}
+
+#[tokio::test]
+async fn azures_paths_lead_to_the_same_answers() {
+    let provider = start(Script::of(Act::tokens(3))).await;
+    let body = json!({"messages": [{"role": "user", "content": "hello"}]});
+    let path = "/openai/deployments/gpt-4o/chat/completions";
+    let got = post(&provider, &format!("{path}?api-version=2024-10-21"), &body).await.unwrap();
+    assert_eq!(got.json()["model"], "gpt-4o");
+    assert_eq!(post(&provider, path, &body).await.unwrap().status, 404, "of no version");
+    let asked = json!({"model": "gpt-5-mini", "input": "hello"});
+    for path in ["/openai/responses?api-version=v", "/openai/v1/responses"] {
+        assert_eq!(post(&provider, path, &asked).await.unwrap().json()["object"], "response");
+    }
 }
