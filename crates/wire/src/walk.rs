@@ -330,7 +330,7 @@ pub(crate) fn after_space(body: &[u8], at: usize) -> usize {
 }
 
 /// The byte after the value that starts at `start`.
-fn after_value(body: &[u8], start: usize) -> usize {
+pub(crate) fn after_value(body: &[u8], start: usize) -> usize {
     match body.get(start) {
         Some(b'"') => after_string(body, start),
         Some(b'{' | b'[') => after_container(body, start),
