@@ -1,6 +1,7 @@
 //! Where meters live: memory, journaled to SQLite; and the clock.
 //!
 //! ```text
+//! answers      answers that were given before, to be given again
 //! clock        what time it is: never back, across restarts
 //! shelf        cells, their index, what changed, what has ended
 //! memory       one lock over the shelf: reserve, rebook, settle
@@ -13,6 +14,7 @@
 //! The decisions are those of `tollgate-limits`; this crate says where the state is, when it is,
 //! and that it is still there after a crash.
 
+mod answers;
 mod clock;
 mod database;
 mod journal;
@@ -22,6 +24,7 @@ mod registry;
 mod reservation;
 mod shelf;
 
+pub use answers::{ANSWER_BYTES_MAX, AnswerBounds, AnswerKey, Answers, Found, Kept, STALE_TIMES};
 pub use clock::{AHEAD_MAX, Clock, ClockHand, LOOK_EVERY};
 pub use journal::{
     CloseError, FLUSH_EVERY, JournalEvent, OpenError, RETRY_AFTER_MAX, SYNC_EVERY, Trouble,

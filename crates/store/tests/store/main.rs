@@ -1,6 +1,7 @@
 //! The store from outside: what it decides, what it remembers, and what a kill takes from it.
 #![cfg(test)]
 
+mod answers;
 mod conformance;
 #[cfg(unix)]
 mod kill;
