@@ -35,6 +35,7 @@ const ARROWS: &[Arrows] = &[
     arrows("tokens", 1, &["units", "wire"], &[]),
     arrows("policy", 1, &["limits", "tokens", "units", "wire"], &[]),
     arrows("config", 2, &["jwt", "limits", "policy", "tokens", "units", "wire"], &[]),
+    arrows("client", 2, &["limits", "routing", "units", "wire"], &[]),
     arrows("store", 2, &["limits", "units"], &[]),
     arrows("sim", 2, &["tokens", "units", "wire"], &[]),
     arrows(
