@@ -83,10 +83,10 @@ impl<S> Layer<S> for TollgateLayer {
 
 impl<S, B, A> Service<Request<B>> for TollgateService<S>
 where
-    S: Service<Request<B>, Response = Response<A>> + Clone + Send + Sync + 'static,
+    S: Service<Request<B>, Response = Response<A>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Send,
-    B: Clone + Send + Sync + 'static,
+    B: Clone + Send + 'static,
     A: Send + 'static,
 {
     type Response = Response<A>;
@@ -104,7 +104,7 @@ where
         Box::pin(async move {
             let dialect = dialect_of("", request.uri().host().unwrap_or_default());
             let cost = request.extensions().get().map_or(Amount::ONE, |Demand(cost)| *cost);
-            let attempt = |_| {
+            let attempt = move |_| {
                 let sent = inner.clone().oneshot(request.clone());
                 async move { judged(dialect, sent.await) }
             };

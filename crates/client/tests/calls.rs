@@ -207,3 +207,52 @@ async fn every_attempt_is_charged() {
     let left = gate.standing().left.get();
     assert!((60..=60 + refilled).contains(&left), "{left}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_for_room_while_the_breaker_opened_sends_nothing_and_pays_nothing() {
+    let breaker = BreakerSettings { failures: 1, ..BreakerSettings::default() };
+    let retry = RetryConfig { attempts: 1, ..RetryConfig::default() };
+    let gate = gate(Config { breaker, retry, ..Config::default() });
+    let slow = gate.call(ONE, |_| async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Err::<(), _>(Failure::failed(()))
+    });
+    let waits = async {
+        gate.acquire(Amount::new(119)).await.unwrap();
+        gate.call(Amount::new(10), |_| async { Ok::<_, Failure<()>>(()) }).await
+    };
+    let (failed, refused) = tokio::join!(slow, waits);
+    assert!(matches!(failed, Err(CallError::Failed { .. })), "{failed:?}");
+    let retry_after = Span::from_millis(4500);
+    assert_eq!(refused, Err(CallError::Refused(Refusal::Open { retry_after })));
+    assert_eq!(gate.standing().left, Amount::new(10), "a second's refill, and none of it taken");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_traffic_comes_back_the_share_passes_that_is_shown() {
+    let breaker = BreakerSettings { failures: 1, ..BreakerSettings::default() };
+    let retry = RetryConfig { attempts: 1, ..RetryConfig::default() };
+    let bucket = BucketConfig { capacity: Amount::new(10_000), ..BucketConfig::default() };
+    let gate = gate(Config { breaker, retry, bucket, ..Config::default() });
+    play(&gate, &[FAILED]).await.1.clear();
+    tokio::time::advance(Duration::from_secs(5)).await;
+    for _ in 0..3 {
+        assert_eq!(play(&gate, &[Ok("hello")]).await.0, Ok("hello"));
+    }
+    assert_eq!(gate.breaker(), BreakerState::Ramping { percent: 10 });
+    let mut passed = 0;
+    for _ in 0..2000 {
+        passed += play(&gate, &[Ok("hello")]).await.1.len();
+    }
+    assert!((150..250).contains(&passed), "{passed} of 2000 are not a tenth");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_promise_shorter_than_the_backoff_does_not_shorten_it() {
+    let told = |millis| [throttled(Span::from_millis(millis))];
+    let (_, unsaid) = play(&gate(Config::default()), &told(0)).await;
+    let (_, said) = play(&gate(Config::default()), &told(1)).await;
+    assert_eq!(said.len(), 5);
+    assert!(unsaid[4] > Duration::from_millis(100), "{unsaid:?}");
+    assert_eq!(said, unsaid, "the same dice, and a lie that changes nothing");
+}

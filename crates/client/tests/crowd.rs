@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -152,4 +153,54 @@ fn threads_that_take_at_once_never_exceed_the_bucket() {
     // The bucket's clock began a little before this one, full.
     let most = 120 + start.elapsed().as_millis() / 100 + 1;
     assert!((120..=most).contains(&(took as u128)), "{took} of {most}");
+}
+
+/// Who comes when, for how much, and gives up after how long, all in milliseconds.
+type Caller = (u64, u64, u64);
+
+/// What passed, and when.
+async fn crowd(callers: &[Caller]) -> Vec<(u128, u64)> {
+    let gate = patient();
+    let start = Instant::now();
+    let passed = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let mut crowd = JoinSet::new();
+    for &(comes, cost, patience) in callers {
+        let (gate, passed) = (gate.clone(), Arc::clone(&passed));
+        crowd.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(comes)).await;
+            let patience = Duration::from_millis(patience);
+            let got = tokio::time::timeout(patience, gate.acquire(Amount::new(cost))).await;
+            if let Ok(Ok(_permit)) = got {
+                passed.lock().unwrap().push((start.elapsed().as_millis(), cost));
+            }
+        });
+    }
+    crowd.join_all().await;
+    let passed = passed.lock().unwrap();
+    passed.clone()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn however_they_come_and_go_no_interval_takes_more_than_the_curve(
+        callers in prop::collection::vec((0_u64..20_000, 1_u64..=120, 0_u64..30_000), 1..60),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let passed = runtime.block_on(crowd(&callers));
+        for (first, (from, _)) in passed.iter().enumerate() {
+            let mut sum = 0;
+            for (to, cost) in passed.iter().skip(first) {
+                sum += u128::from(*cost);
+                prop_assert!(sum * 1000 <= 120_000 + 10 * (to - from), "{} in {}..{}", sum, from, to);
+            }
+        }
+        // Whoever comes first finds the bucket full.
+        prop_assert!(!passed.is_empty() || callers.iter().all(|(_, _, patience)| *patience == 0));
+    }
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tollgate_client::{
     Amount, Config, Demand, LayerError, Refusal, Tollgate, TollgateLayer, TollgateService,
 };
+use tower::util::BoxCloneService;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
 /// A status, a header and its value; a status of 0 is a connection that broke.
@@ -18,16 +19,10 @@ type Log = Arc<Mutex<Vec<(Duration, String)>>>;
 
 const OK: Line = (200, "x-request-id", "1");
 
-fn provider(
-    script: &'static [Line],
-) -> (
-    impl Service<Request<String>, Response = Response<usize>, Error = std::io::Error, Future: Send>
-    + Clone
-    + Send
-    + Sync
-    + 'static,
-    Log,
-) {
+/// A boxed service is not `Sync`, and need not be.
+type Boxed = BoxCloneService<Request<String>, Response<usize>, std::io::Error>;
+
+fn provider(script: &'static [Line]) -> (Boxed, Log) {
     let log = Log::default();
     let start = Instant::now();
     let seen = Arc::clone(&log);
@@ -43,7 +38,7 @@ fn provider(
             head.body(number).map_err(|_| broken())
         }
     });
-    (service, log)
+    (BoxCloneService::new(service), log)
 }
 
 fn layered<S>(inner: S) -> TollgateService<S> {
@@ -160,4 +155,19 @@ async fn a_dropped_future_sends_nothing_more() {
     assert!(tokio::time::timeout(Duration::from_secs(10), call).await.is_err());
     tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(log.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_date_is_waited_for_by_the_wall() {
+    let date = jiff::Timestamp::now().as_second() + 20;
+    let date = jiff::Timestamp::from_second(date).unwrap();
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date);
+    let date: &'static str = date.unwrap().leak();
+    let script: &[Line] = vec![(429, "retry-after", date), OK].leak();
+    let (service, log) = provider(script);
+    layered(service).oneshot(request()).await.unwrap();
+    let waited = log.lock().unwrap()[1].0;
+    // The date has whole seconds, and this test may be slow to get here.
+    let expected = Duration::from_secs(10)..=Duration::from_secs(20);
+    assert!(expected.contains(&waited), "{waited:?}");
 }

@@ -93,3 +93,18 @@ fn any_reader_of_serdes_reads_the_same() {
     assert_eq!(serde_json::from_str::<Config>(json).unwrap(), yaml);
     assert_eq!(yaml.retry.base, Span::from_millis(250));
 }
+
+#[test]
+fn the_settings_of_the_page_are_all_of_them_and_the_defaults() {
+    let page = include_str!("../../../../docs/client.md");
+    let (_, rest) = page.split_once("```yaml\n").unwrap();
+    let (yaml, _) = rest.split_once("```").unwrap();
+    assert_eq!(Config::from_yaml(yaml), Ok(Config::default()));
+    // In the other file, `queue` is written in one line.
+    let all = WHOLE.replace("{waiting: 50, ", "\nwaiting: 50\n");
+    let keys = |text: &str| -> Vec<String> {
+        let keys = text.lines().filter_map(|line| line.split_once(':'));
+        keys.map(|(key, _)| key.trim().to_owned()).collect()
+    };
+    assert_eq!(keys(yaml), keys(&all));
+}
