@@ -142,6 +142,11 @@ async fn the_breaker_opens_refuses_without_sending_and_recovers() {
     assert!(sent.is_empty());
     assert_eq!(gate.standing().left, left, "what is refused costs nothing");
 
+    gate.acquire(left).await.unwrap();
+    let (start, (refused, _)) = (Instant::now(), play(&gate, &[Ok("hello")]).await);
+    assert!(matches!(refused, Err(CallError::Refused(Refusal::Open { .. }))), "{refused:?}");
+    assert_eq!(start.elapsed(), Duration::ZERO, "nobody waits for room to hear of the breaker");
+
     tokio::time::advance(Duration::from_secs(5)).await;
     for _ in 0..3 {
         assert_eq!(gate.breaker(), BreakerState::HalfOpen);

@@ -100,14 +100,16 @@ async fn a_request_costs_what_its_extension_says() {
     let (service, log) = provider(&[OK]);
     let gate = Tollgate::new(Config::default()).unwrap();
     let service = TollgateLayer::new(gate.clone()).layer(service);
+    service.clone().oneshot(request()).await.unwrap();
+    assert_eq!(gate.standing().left, Amount::new(119), "one, where nothing is said");
     let mut dear = request();
     dear.extensions_mut().insert(Demand(Amount::new(70)));
     service.clone().oneshot(dear.clone()).await.unwrap();
-    assert_eq!(gate.standing().left, Amount::new(50));
+    assert_eq!(gate.standing().left, Amount::new(49));
     dear.extensions_mut().insert(Demand(Amount::new(121)));
     let err = service.oneshot(dear).await.unwrap_err();
     assert!(matches!(err, LayerError::Refused(Refusal::TooLarge { .. })), "{err:?}");
-    assert_eq!(log.lock().unwrap().len(), 1, "what is refused is not sent");
+    assert_eq!(log.lock().unwrap().len(), 2, "what is refused is not sent");
 }
 
 /// A service that panics when it is called without having said that it is ready, as tower allows.
@@ -170,4 +172,15 @@ async fn a_date_is_waited_for_by_the_wall() {
     // The date has whole seconds, and this test may be slow to get here.
     let expected = Duration::from_secs(10)..=Duration::from_secs(20);
     assert!(expected.contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_is_heard_in_its_own_dialect() {
+    // A plan that has none of it: of Anthropic's headers only Anthropic's dialect knows that.
+    for (uri, sent) in [("https://api.anthropic.com/v1/messages", 1), ("https://example.com/", 2)] {
+        let (service, log) = provider(&[(429, "anthropic-ratelimit-requests-limit", "0"), OK]);
+        let request = Request::post(uri).body(String::new()).unwrap();
+        layered(service).oneshot(request).await.unwrap();
+        assert_eq!(log.lock().unwrap().len(), sent, "{uri}");
+    }
 }

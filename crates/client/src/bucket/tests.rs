@@ -100,3 +100,14 @@ fn more_than_capacity_and_burst_together_never_fits() {
     assert_eq!(bucket.room_at(Amount::new(121), now), Wait::Never);
     assert!(bucket.take(Amount::new(120), now).is_ok());
 }
+
+/// A thread may read the clock, sleep for seconds, and only then come to the lock.
+#[test]
+fn who_comes_with_an_old_time_refills_nothing() {
+    let mut bucket = bucket(100, 20, 10);
+    let [old, now] = [5000, 10_000].map(Timestamp::from_millis);
+    assert!(bucket.take(Amount::new(120), now).is_ok());
+    assert!(bucket.take(Amount::ONE, old).is_err());
+    let at = now.plus(Span::from_millis(100));
+    assert_eq!(bucket.room_at(Amount::ONE, now), Wait::Until(at));
+}
