@@ -1,5 +1,7 @@
 //! Right and wrong files, and the same through another reader.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const WHOLE: &str = "
@@ -52,7 +54,9 @@ fn every_key_is_read() {
 #[test]
 fn what_is_left_out_keeps_its_default() {
     let standard = Config::default();
-    for text in ["", "\n", "{}", "bucket: {}", "retry: {attempts: 5}\nbucket: {refill: 10}"] {
+    for text in
+        ["", "\n", "{}", "bucket: {}", "# nothing\n", "retry: {attempts: 5}\nbucket: {refill: 10}"]
+    {
         assert_eq!(Config::from_yaml(text), Ok(standard), "{text:?}");
     }
 }
@@ -75,6 +79,7 @@ fn every_mistake_is_refused_with_its_place_and_what_was_expected() {
         ("bucket: {capacity: 0}", ["bucket", "at least 1"]),
         ("retry: {attempts: 50}", ["attempts", "from 1 to 20"]),
         ("retry: {base: 40s}", ["base", "cap"]),
+        ("bucket:\n  # burst: 5", ["line 1", "expected mapping"]),
         ("retry: [1, 2]", ["line 1", "retry"]),
         ("bucket: {capacity: 5, capacity: 6}", ["line 1", "capacity"]),
     ];
@@ -107,4 +112,19 @@ fn the_settings_of_the_page_are_all_of_them_and_the_defaults() {
         keys.map(|(key, _)| key.trim().to_owned()).collect()
     };
     assert_eq!(keys(yaml), keys(&all));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_a_client_that_cannot_be(text in "[a-z0-9:{}\\[\\]&*!|>%\"'\n ,-]{0,80}") {
+        if let Ok(config) = Config::from_yaml(&text) {
+            prop_assert_eq!(config.validate(), Ok(()));
+        }
+    }
+}
+
+#[test]
+fn a_file_of_absurd_depth_is_refused_before_the_stack_ends() {
+    assert!(Config::from_yaml(&"[".repeat(100_000)).is_err());
+    assert!(Config::from_yaml(&format!("bucket: {}", "{a: ".repeat(100_000))).is_err());
 }
