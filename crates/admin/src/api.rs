@@ -18,7 +18,7 @@ use crate::by::{By, Remote};
 use crate::explain::explain;
 use crate::objection::mistake;
 use crate::plane::Admin;
-use crate::{by, config, keys, openapi, raises};
+use crate::{by, config, keys, openapi, providers, raises};
 
 /// The admin plane as a service.
 pub fn router(admin: Admin) -> Router {
@@ -31,6 +31,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/keys", get(keys::list).post(keys::create))
         .route("/api/v1/keys/{name}", get(keys::show).patch(keys::update).delete(keys::revoke))
         .route("/api/v1/keys/{name}/rotate", post(keys::rotate))
+        .route("/api/v1/providers", get(providers::list))
         .route("/api/v1/limits", get(raises::stand).post(raises::change))
         .route("/api/v1/limits/raises", get(raises::list))
         .route("/api/v1/limits/raises/{id}", delete(raises::end))

@@ -15,6 +15,7 @@ mod keys;
 mod objection;
 mod openapi;
 mod plane;
+mod providers;
 mod raises;
 mod secret;
 mod token;

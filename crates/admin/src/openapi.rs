@@ -87,6 +87,13 @@ fn operations() -> Paths {
             )}),
         ),
         (
+            "/api/v1/providers",
+            json!({"get": reads(
+                "How the routes to providers stand: breakers, and what was learned of their limits",
+                object(&[("routes", list(refers("route")))]),
+                &[])}),
+        ),
+        (
             "/api/v1/explain",
             json!({"post": asks(
                 reads("What would happen to a request now; nothing is charged",
@@ -274,6 +281,7 @@ fn schemas() -> Value {
             ("until", text("RFC 3339."))]),
         "forgotten": object(&[("subject", text("Whose it was.")), ("owner", owner()),
             ("limit", text("The sentence.")), ("forgotten", any())]),
+        "route": route(),
         "audited": object(&[("seq", json!({"type": "integer"})), ("at", text("RFC 3339.")),
             ("actor", maybe("As `x-tollgate-actor` said.")),
             ("token", text("A fingerprint of the token.")), ("remote", text("From where.")),
@@ -288,6 +296,35 @@ fn schemas() -> Value {
         "question": question(),
         "explanation": explanation(any()),
     })
+}
+
+fn route() -> Value {
+    let number = |what: &str| json!({"type": "integer", "minimum": 0, "description": what});
+    let known =
+        |what: &str| json!({"type": ["integer", "null"], "minimum": 0, "description": what});
+    let limit = object(&[
+        ("name", text("The provider's name for it.")),
+        ("unit", text("`requests`, `tokens`, `input_tokens` or `output_tokens`.")),
+        ("amount", known("Its amount.")),
+        ("remaining", known("What was left when the provider last said so.")),
+        ("resets_at", maybe("When it said that all of it is back: RFC 3339.")),
+        ("window_ms", number("Its window, said or inferred.")),
+        ("headroom_permille", number("What is left now by the gateway's own count.")),
+    ]);
+    object(&[
+        ("provider", text("The account.")),
+        ("model", text("The provider's own name for the model.")),
+        ("breaker", json!({"enum": ["closed", "open", "half_open", "ramping"]})),
+        ("probes_at", maybe("When an open breaker lets a probe through: RFC 3339.")),
+        ("ramp_percent", known("The share of requests that pass while traffic comes back.")),
+        ("refused_until", maybe("Until when the provider has refused: RFC 3339.")),
+        ("refused_why", maybe("Why until then, in words.")),
+        ("in_flight", number("Requests on their way.")),
+        ("concurrency", known("How many there may be, once the provider has pushed back.")),
+        ("first_token_ms", known("The usual time to the first token of a stream.")),
+        ("headroom_permille", number("What the provider's limits have left, the least of them.")),
+        ("limits", list(limit)),
+    ])
 }
 
 fn question() -> Value {

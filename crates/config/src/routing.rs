@@ -71,7 +71,7 @@ pub(crate) fn cache(reader: &mut Reader<'_>, file: &Section<'_>) -> Option<Cache
         ("always", Some(CacheUse::Always)),
         ("never", None),
     ];
-    let used = match section.get("use") {
+    let when = match section.get("use") {
         Some(field) => reader.choice(&field, &uses)?,
         None => Some(CacheUse::StaleIfError),
     };
@@ -86,7 +86,7 @@ pub(crate) fn cache(reader: &mut Reader<'_>, file: &Section<'_>) -> Option<Cache
     let expected = "a size from 1KB to 1GiB, such as 256MB";
     let bytes = section.get("size").and_then(|field| reader.value(&field, expected, size));
     Some(CacheSettings {
-        used: used?,
+        used: when?,
         scope: scope.unwrap_or(CacheScope::Team),
         ttl: ttl.unwrap_or(Span::from_secs(60 * 60)),
         bytes: bytes.unwrap_or(CACHE_BYTES),

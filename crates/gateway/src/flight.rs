@@ -18,6 +18,7 @@ use crate::alerts;
 use crate::gate::{Gateway, Live, moment};
 use crate::identify::Inbound;
 use crate::pipeline::Room;
+use crate::repeats::Repeatable;
 use crate::routes::Attempt;
 use crate::runaway::Heard;
 use crate::scales::Weight;
@@ -42,6 +43,8 @@ pub(crate) struct Flight {
     going: Option<Going>,
     /// Whether an attempt before it may have: then the prompt is owed, whatever comes.
     spent: bool,
+    /// Under what an answer to it is kept, where one may be.
+    repeatable: Option<Repeatable>,
     /// Its place at the provider that answers.
     place: Option<Attempt>,
     /// The models that may serve it, the one it was admitted for first.
@@ -74,6 +77,7 @@ impl Flight {
         let plan = &admitted.plan;
         let models = std::iter::once(plan.model()).chain(plan.stand_ins()).cloned().collect();
         Self {
+            repeatable: None,
             place: None,
             models,
             model: 0,
@@ -121,6 +125,11 @@ impl Flight {
         self.admitted
             .as_ref()
             .is_some_and(|admitted| admitted.plan.ask().keeping == Keeping::Background)
+    }
+
+    /// Whether an answer that nobody waits for is read to its end.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.admitted.as_ref().is_some_and(|admitted| admitted.candidate().deployment().drains())
     }
 
     /// The gateway that it passes.
@@ -266,6 +275,16 @@ impl Flight {
         };
         let way = (&*admitted.plan, admitted.candidate());
         self.gate.attempt(&self.live, way, admitted.output())
+    }
+
+    /// An answer to it may be given again.
+    pub(crate) const fn may_repeat(&mut self, repeatable: Repeatable) {
+        self.repeatable = Some(repeatable);
+    }
+
+    /// Under what an answer to it is kept, where one may be.
+    pub(crate) const fn repeatable(&self) -> Option<Repeatable> {
+        self.repeatable
     }
 
     /// The provider answers: its place is kept to the end of the answer.

@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use tollgate_policy::{Moment, Options, Policy, RoutingSettings};
-use tollgate_store::{Clock, Memory, Owners};
+use tollgate_policy::{CacheSettings, Moment, Options, Policy, RoutingSettings};
+use tollgate_store::{Answers, Clock, Memory, Owners};
 use tollgate_units::{Amount, Span};
 use tollgate_wire::{Destination, Errand, Notice, NoticeKind};
 
@@ -48,6 +48,8 @@ pub struct Parts {
     pub owners: Owners,
     /// Where work goes on that no caller waits for.
     pub tasks: Tasks,
+    /// Answers that are kept, to be given again, where some are.
+    pub answers: Option<Answers>,
     /// The threads that count big prompts.
     pub crew: Crew,
     /// A policy that is only watched.
@@ -76,6 +78,8 @@ pub struct Live {
     pub webhook: Option<Arc<Webhook>>,
     /// How requests are tried again, and when a route is left alone.
     pub routing: RoutingSettings,
+    /// Which answers are kept, to be given again.
+    pub cache: Option<CacheSettings>,
 }
 
 /// Bounds of time and size on the way of a request.
@@ -96,6 +100,7 @@ pub struct Bounds {
 pub struct Gateway {
     live: ArcSwap<Live>,
     pub(crate) alerts: Alerts,
+    pub(crate) answers: Option<Arc<Answers>>,
     pub(crate) meters: Arc<Memory>,
     issued: Issued,
     pub(crate) metrics: Arc<Metrics>,
@@ -124,6 +129,7 @@ impl Gateway {
             routes: Routes::new(parts.live.routing),
             live: ArcSwap::from_pointee(parts.live),
             alerts: Alerts::default(),
+            answers: parts.answers.map(Arc::new),
             meters: parts.meters,
             issued: parts.issued,
             metrics: parts.metrics,

@@ -28,6 +28,7 @@ mod pipeline;
 mod providers;
 mod read;
 mod relay;
+mod repeats;
 mod respond;
 mod room;
 mod routes;

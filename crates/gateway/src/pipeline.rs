@@ -23,10 +23,11 @@ use crate::flight::Flight;
 use crate::gate::{Gateway, Live};
 use crate::identify::{Inbound, identify};
 use crate::read::{Unread, read};
+use crate::repeats::repeatable;
 use crate::respond::respond;
 use crate::runaway::steady;
 use crate::scales::Weight;
-use crate::send::send;
+use crate::send::{Answered, send};
 use crate::sessions::join;
 use crate::shadow;
 use crate::stopped::{Known, Stopped};
@@ -63,7 +64,16 @@ async fn serve(
     let options = options.map_err(Stopped::refused(known))?;
     let options = own(gate, options).await.map_err(Stopped::not_owned(known))?;
     let room = wait_for_room((gate, &inbound.live), known, options, &asked.body).await?;
-    let flight = Flight::new(gate, inbound, room);
+    let mut flight = Flight::new(gate, inbound, room);
+    if let Some(admitted) = flight.admitted()
+        && let Some(repeatable) = repeatable(gate, inbound, admitted, &asked.body).await
+    {
+        if let Some(found) = repeatable.fresh(gate).await {
+            let answered = Answered::Again(Box::new(flight), found);
+            return Ok(respond(answered, gate, &known.caller, inbound));
+        }
+        flight.may_repeat(repeatable);
+    }
     let answered = send(flight, inbound, &asked.body).await;
     let answered = answered.map_err(Stopped::upstream(&known.caller))?;
     Ok(respond(answered, gate, &known.caller, inbound))

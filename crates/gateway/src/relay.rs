@@ -5,6 +5,7 @@
 //! is gone, the connection to the provider is closed first and then the truth is booked.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use tollgate_wire::{
 use crate::background;
 use crate::flight::Flight;
 use crate::gate::Live;
+use crate::repeats::Keeping;
 use crate::stored::Looker;
 use crate::telemetry::Outcome;
 
@@ -41,6 +43,10 @@ pub struct Relay {
     counted: Tokens,
     silence: Silence,
     broken: Option<Broken>,
+    /// The answer, while it is kept to be given again.
+    kept: Option<Box<Keeping>>,
+    /// Whether the caller is gone, and the rest is only read for the truth.
+    is_drained: bool,
     status: StatusCode,
 }
 
@@ -81,8 +87,7 @@ struct Silence {
 impl Relay {
     /// Relays `upstream`. Events are read where `tap` is given, else one JSON document.
     pub(crate) fn new(
-        status: StatusCode,
-        upstream: Incoming,
+        (status, upstream): (StatusCode, Incoming),
         tap: Option<Tap>,
         endpoint: Endpoint,
         flight: Box<Flight>,
@@ -94,6 +99,12 @@ impl Relay {
         let mut relay = Self::of(status, upstream, reading, idle);
         relay.flight = Some(flight);
         relay
+    }
+
+    /// Keeps what goes by, to be given again.
+    pub(crate) fn keeping(mut self, kept: Option<Keeping>) -> Self {
+        self.kept = kept.map(Box::new);
+        self
     }
 
     /// Relays the events of a stored response to whoever looks at it.
@@ -120,6 +131,8 @@ impl Relay {
             counted: Tokens::ZERO,
             silence: Silence { most, ends: Instant::now() + most, timer: None },
             broken: None,
+            kept: None,
+            is_drained: false,
             status,
         }
     }
@@ -212,6 +225,11 @@ impl Relay {
     /// Closes the provider's connection, then settles, once; or has work in the background followed
     /// to its end. Where somebody only looked, nothing is settled.
     fn end(&mut self, how: End) {
+        if how == End::Abandoned
+            && let Some(rest) = self.rest()
+        {
+            return drain(rest);
+        }
         let whole = how == End::Complete && self.is_whole();
         self.upstream = None;
         if let Some(looker) = self.looker.take() {
@@ -248,7 +266,27 @@ impl Relay {
             End::Broken | End::Complete => Outcome::Failed,
             End::Silent => Outcome::TimedOut,
         };
+        match &mut self.kept {
+            Some(kept) if whole && !usage.estimated => kept.is_whole(&usage),
+            _ => self.kept = None,
+        }
         flight.end(ended, outcome, self.status);
+    }
+
+    /// What is left to be read of an answer whose caller is gone, where the provider goes on and is
+    /// read to its end.
+    fn rest(&mut self) -> Option<Self> {
+        let drains = self.flight.as_ref().is_some_and(|flight| flight.is_drained());
+        if self.is_drained || !drains || self.is_done() {
+            return None;
+        }
+        let upstream = self.upstream.take()?;
+        let idle = Span::from_millis(u64::try_from(self.silence.most.as_millis()).ok()?);
+        let emptied = Reading::Whole { endpoint: Endpoint::Responses, kept: Kept::default() };
+        let reading = std::mem::replace(&mut self.reading, emptied);
+        let mut rest = Self::of(self.status, upstream, reading, idle);
+        (rest.flight, rest.counted, rest.is_drained) = (self.flight.take(), self.counted, true);
+        Some(rest)
     }
 
     /// Whether the protocol's last event has come.
@@ -323,6 +361,15 @@ impl Body for Relay {
             ready!(self.pull(context));
         }
         if let Some(piece) = self.ready.pop_front() {
+            if let Some(kept) = &mut self.kept {
+                kept.goes_by(&piece);
+            }
+            // Whoever knows that this was the last asks no more.
+            if self.is_end_stream()
+                && let Some(kept) = self.kept.take()
+            {
+                kept.done();
+            }
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         match self.broken {
@@ -355,6 +402,23 @@ impl Drop for Relay {
         self.end(End::Abandoned);
     }
 }
+
+/// Reads the rest of an answer that nobody waits for, so that what it used is known.
+fn drain(mut rest: Relay) {
+    let Some(tasks) = rest.flight.as_ref().map(|flight| flight.gate().tasks.clone()) else {
+        return;
+    };
+    tasks.spawn(async move {
+        let read = async {
+            while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut rest).poll_frame(cx)).await {}
+        };
+        // What is not known by then is settled as it is with a connection that broke.
+        let _read_or_not = tokio::time::timeout(DRAINED_FOR, read).await;
+    });
+}
+
+/// How long the rest of an abandoned answer is read.
+const DRAINED_FOR: Duration = Duration::from_mins(1);
 
 /// How an answer came to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
-use tollgate_policy::Caller;
+use tollgate_policy::{Caller, Ended};
 use tollgate_wire::Tap;
 
 use crate::admit::Admitted;
@@ -12,9 +12,10 @@ use crate::headers::{is_identity, returnable};
 use crate::identify::Inbound;
 use crate::models;
 use crate::relay::Relay;
+use crate::repeats::{given_again, mark};
 use crate::runaway::suspected;
 use crate::send::Answered;
-use crate::telemetry::Outcome;
+use crate::telemetry::{Cached, Outcome};
 
 /// The provider's answer, with what the gateway adds to its head; its body relays and settles.
 pub(crate) fn respond(
@@ -30,6 +31,18 @@ pub(crate) fn respond(
             by_provider(response.headers_mut());
             models::stand(gate, inbound.protocol(), caller, response.headers_mut());
             answer::identify(response.headers_mut(), &inbound.request_id);
+            response
+        }
+        Answered::Again(flight, found) => {
+            let mut response = given_again(gate, found);
+            if let Some(admitted) = flight.admitted() {
+                let shown = admitted.candidate().shown(admitted.held.standings());
+                answer::stand(response.headers_mut(), inbound.protocol(), shown, now);
+            }
+            answer::identify(response.headers_mut(), &inbound.request_id);
+            let owed = flight.owed();
+            let ended = if flight.is_spent() { Ended::Broken(&owed) } else { Ended::Refused };
+            flight.end(ended, Outcome::Answered, response.status());
             response
         }
         Answered::Flows(flight, response) => {
@@ -55,9 +68,14 @@ pub(crate) fn respond(
             if let Some(cap) = plan.cap_set(candidate, admitted.output()) {
                 head.headers.insert(MAX_OUTPUT_TOKENS, cap.get().into());
             }
+            let kept = flight.repeatable().filter(|_| readable).and_then(|repeatable| {
+                gate.metrics.cached(Cached::Miss);
+                mark(&mut head.headers, Cached::Miss);
+                repeatable.keep(gate, (head.status, &head.headers), admitted)
+            });
             let hides = plan.asks_usage(candidate);
             let tap = (events && readable).then(|| Tap::new(endpoint, hides));
-            let relay = Relay::new(head.status, body, tap, endpoint, flight);
+            let relay = Relay::new((head.status, body), tap, endpoint, flight).keeping(kept);
             Response::from_parts(head, Outgoing::Relay(Box::new(relay)))
         }
     }

@@ -2,7 +2,8 @@
 //! here can still be somebody else's success.
 //!
 //! ```text
-//! the model's other routes ▸ the models that stand in ▸ a wait, and again from the first
+//! the model's other routes ▸ the models that stand in ▸ a wait, and again from the first ▸ the
+//! answer that was given before
 //! ```
 //!
 //! Another route costs nothing but the attempt. A wait is backoff with jitter, or what the providers
@@ -16,6 +17,7 @@ use http::{HeaderMap, Method, Response};
 use hyper::body::Incoming;
 use tollgate_policy::Ended;
 use tollgate_routing::Backoff;
+use tollgate_store::Found;
 use tollgate_units::{Span, Timestamp};
 use tollgate_wire::{Notice, edit, reply, report};
 
@@ -30,6 +32,8 @@ use crate::upstream::{Post, SendError};
 /// A provider has answered.
 #[derive(Debug)]
 pub(crate) enum Answered {
+    /// As it was answered before; the flight ends with it.
+    Again(Box<Flight>, Found),
     /// With a body that is to be relayed; the flight goes on with it.
     Flows(Box<Flight>, Response<Incoming>),
     /// With a refusal of the request itself, which passes on.
@@ -82,6 +86,11 @@ pub(crate) async fn send(
         }
         tries.note(fault, &flight);
         if !goes_on(&mut flight, &mut tries, body).await {
+            if let Some(repeatable) = flight.repeatable()
+                && let Some(found) = repeatable.find(&flight.gate().clone()).await
+            {
+                return Ok(Answered::Again(Box::new(flight), found));
+            }
             return Err(failed(flight, inbound, tries.told.unwrap_or(fault)));
         }
     }

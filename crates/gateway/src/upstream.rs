@@ -341,7 +341,7 @@ impl Upstream {
             },
         };
         let (dialect, azure) = (account.dialect, account.azure.clone());
-        Ok(Self { name, scheme, authority, base, protocol, azure, dialect, credential, client })
+        Ok(Self { name, scheme, authority, base, protocol, dialect, azure, credential, client })
     }
 
     /// Whether `other` is the same account, with the same key at the same place.

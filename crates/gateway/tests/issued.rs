@@ -236,6 +236,7 @@ fn live(house: &House, yaml: &str) -> Live {
         issuers: tollgate_gateway::Issuers::default(),
         webhook: None,
         routing: house.gateway.live().routing,
+        cache: None,
     }
 }
 

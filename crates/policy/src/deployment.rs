@@ -137,6 +137,11 @@ impl Deployment {
         self.account.settings.on_disconnect == OnDisconnect::Cancel
     }
 
+    /// Whether an answer that nobody waits for is read to its end, because the provider goes on.
+    pub fn drains(&self) -> bool {
+        self.account.settings.on_disconnect == OnDisconnect::Drain
+    }
+
     /// Whether the provider may be asked for usage at the end of a stream.
     pub(crate) fn reports_usage(&self) -> bool {
         self.account.settings.include_usage

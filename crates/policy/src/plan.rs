@@ -211,6 +211,11 @@ impl Plan {
         u64::try_from(hash & u128::from(u64::MAX)).unwrap_or(0).max(1)
     }
 
+    /// Whether something that the caller sent is taken out on the way.
+    pub fn is_stripped(&self) -> bool {
+        !self.strip.tools.is_empty() || self.strip.choices
+    }
+
     /// The name of the model that is planned for.
     pub fn model(&self) -> &Arc<str> {
         &self.model.name

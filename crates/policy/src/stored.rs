@@ -10,13 +10,28 @@ use std::sync::Arc;
 use tollgate_units::Tokens;
 use tollgate_wire::{Reference, Stored};
 
+use crate::SubjectKind;
 use crate::consider::Options;
 use crate::deployment::Deployment;
 use crate::principal::Caller;
 use crate::refusal::Refusal;
+use crate::settings::CacheScope;
 use crate::subject::fingerprint;
 
 impl Caller {
+    /// 128 bits that stand for whom the caller shares kept answers with, where `scope` says so: who
+    /// is in no team or organisation has those to its own key. Anonymous callers share with nobody.
+    pub fn cache_scope(&self, scope: CacheScope) -> Option<u128> {
+        self.key.as_ref()?;
+        let kind = match scope {
+            CacheScope::User => SubjectKind::User,
+            CacheScope::Key => SubjectKind::Key,
+            CacheScope::Team => SubjectKind::Team,
+            CacheScope::Org => SubjectKind::Org,
+        };
+        Some(self.subject(&kind)?.id())
+    }
+
     /// 128 bits that stand for whose it is what the caller has made: its user's, else its key's.
     /// Anonymous callers own nothing: an address is nobody.
     pub fn owner(&self) -> Option<u128> {

@@ -122,8 +122,18 @@ pub struct Pass {
     mark: Mark,
     permit: Permit,
     checks_promise: bool,
-    is_heard: bool,
-    has_flowed: bool,
+    stage: Stage,
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Stage {
+    /// It has its place.
+    Taken,
+    /// The head of its answer is there.
+    Heard,
+    /// Its answer flows.
+    Flows,
 }
 
 /// One model at one account.
@@ -234,8 +244,7 @@ impl Route {
             mark,
             permit,
             checks_promise: way.checks_promise,
-            is_heard: false,
-            has_flowed: false,
+            stage: Stage::Taken,
         })
     }
 
@@ -279,10 +288,11 @@ impl Route {
         prompt_tokens: u64,
         now: Timestamp,
     ) -> News {
-        if core::mem::replace(&mut pass.has_flowed, true) {
+        if pass.stage == Stage::Flows {
             return News::default();
         }
         self.hear(pass);
+        pass.stage = Stage::Flows;
         if !self.promise.is_older(pass.number) {
             self.gap = Span::from_millis(self.gap.as_millis() * 3 / 4);
         }
@@ -346,8 +356,8 @@ impl Route {
     }
 
     fn hear(&mut self, pass: &mut Pass) {
-        if !pass.is_heard {
-            pass.is_heard = true;
+        if pass.stage == Stage::Taken {
+            pass.stage = Stage::Heard;
             self.learned.hear(&pass.need);
         }
     }

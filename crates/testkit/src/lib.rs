@@ -29,7 +29,7 @@ use tollgate_gateway::upstream::{Account, Timeouts};
 use tollgate_gateway::{Bounds, Gateway, Issued, Issuers, Live, Parts, Shadow, Upstreams, tls};
 use tollgate_policy::Policy;
 use tollgate_sim::{Provider, Script};
-use tollgate_store::{Clock, ClockHand, Memory, Owners, Registry};
+use tollgate_store::{AnswerBounds, Answers, Clock, ClockHand, Memory, Owners, Registry};
 use tollgate_units::{Span, Timestamp};
 
 pub use caller::{Answer, Caller, Running, chat, message};
@@ -141,6 +141,7 @@ impl Plot {
                 },
                 webhook: None,
                 routing: config.routing,
+                cache: config.cache,
                 issuers: Issuers::new(config.issuers, &metrics, None).unwrap(),
                 policy: Policy::new(config.settings),
             },
@@ -148,6 +149,10 @@ impl Plot {
             meters: meters.clone(),
             issued,
             owners,
+            answers: config.cache.map(|cache| {
+                let bounds = AnswerBounds { bytes_max: cache.bytes, ttl: cache.ttl };
+                Answers::in_memory(bounds, meters.clock().clone()).unwrap()
+            }),
             tasks: tasks.clone(),
             metrics,
             shadow: self.shadow.as_deref().map(|yaml| shadow(yaml, &provider, meters.clock())),

@@ -19,6 +19,7 @@ use tollgate_config::{Config, Data, Source, TlsFiles};
 use tollgate_gateway::Gateway;
 use tollgate_gateway::server::Draining;
 use tollgate_policy::Policy;
+use tollgate_units::Span;
 
 use crate::Complaint;
 use crate::wiring::{configured_token, environment, live};
@@ -44,6 +45,8 @@ struct Fixed {
     admin_token: Option<String>,
     data: Data,
     tls: Option<TlsFiles>,
+    /// Whether answers are kept, how much and how long.
+    cache: Option<(u64, Span)>,
 }
 
 /// What the watching has seen of the files.
@@ -90,6 +93,7 @@ impl Fixed {
             admin_token: configured_token(config),
             data: config.data.clone(),
             tls: config.tls.clone(),
+            cache: config.cache.map(|cache| (cache.bytes, cache.ttl)),
         }
     }
 
@@ -101,6 +105,7 @@ impl Fixed {
             ("admin_token", self.admin_token != other.admin_token),
             ("data", self.data != other.data),
             ("tls", self.tls != other.tls),
+            ("cache", self.cache != other.cache),
         ];
         changes.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
     }

@@ -23,7 +23,7 @@ use tollgate_gateway::{
     tls,
 };
 use tollgate_policy::Policy;
-use tollgate_store::{Clock, Memory, Owners, Registry};
+use tollgate_store::{AnswerBounds, Answers, Clock, Memory, Owners, Registry};
 use tollgate_units::Span;
 
 use crate::Complaint;
@@ -85,6 +85,7 @@ pub(crate) async fn start(config: Config, watched: Option<Watched>) -> Result<Ru
         shadow: watched.as_ref().map(|watched| watched.shadow(meters.clock())),
         issued,
         owners,
+        answers: answers(&config, meters.clock())?,
         tasks: tasks.clone(),
         meters,
         metrics,
@@ -225,6 +226,7 @@ pub(crate) fn live(
         policy: Policy::new(config.settings.clone()),
         webhook: webhook(config)?,
         routing: config.routing,
+        cache: config.cache,
         issuers: Issuers::new(
             config.issuers.clone(),
             metrics,
@@ -232,6 +234,21 @@ pub(crate) fn live(
         )
         .map_err(|error| format!("jwt: {error}"))?,
     })
+}
+
+/// The answers that are kept, beside the data.
+fn answers(config: &Config, clock: &Clock) -> Result<Option<Answers>, Complaint> {
+    let Some(cache) = config.cache else {
+        return Ok(None);
+    };
+    let bounds = AnswerBounds { bytes_max: cache.bytes, ttl: cache.ttl };
+    let opened = match &config.data {
+        Data::File(path) => {
+            Answers::open(&path.with_extension("answers.db"), bounds, clock.clone())
+        }
+        Data::Memory => Answers::in_memory(bounds, clock.clone()),
+    };
+    opened.map(Some).map_err(|error| format!("kept answers: {error}"))
 }
 
 fn webhook(config: &Config) -> Result<Option<Arc<Webhook>>, Complaint> {

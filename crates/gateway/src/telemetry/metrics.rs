@@ -34,7 +34,7 @@ use super::labels::{
     OpLabels, Outcome, RefusalLabels, RequestLabels, RetryLabels, Route, RunawayLabels,
     SavedLabels, ShadowLabels, StoreOp, TokenLabels,
 };
-use super::upstreams::{Breaker, Upstreams};
+use super::upstreams::{Breaker, Cached, Upstreams};
 
 /// What [`Metrics::render`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -128,6 +128,11 @@ impl Metrics {
             upstreams,
             registry,
         }
+    }
+
+    /// A kept answer was looked for.
+    pub(crate) fn cached(&self, how: Cached) {
+        self.upstreams.cached(how);
     }
 
     /// So many headers about a provider's own limits could not be read.

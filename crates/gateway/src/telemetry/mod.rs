@@ -8,4 +8,4 @@ mod upstreams;
 pub use access_log::{AccessLine, TARGET};
 pub use labels::{Direction, Ending, Name, Outcome, StoreOp};
 pub use metrics::{CONTENT_TYPE, Metrics, RouteMetrics};
-pub(crate) use upstreams::Breaker;
+pub(crate) use upstreams::{Breaker, Cached};

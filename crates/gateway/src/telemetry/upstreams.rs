@@ -12,6 +12,7 @@ use super::labels::Name;
 #[derive(Debug)]
 pub(super) struct Upstreams {
     breakers: Family<ProviderLabels, Gauge>,
+    cache: Family<CacheLabels, Counter>,
     malformed: Family<ProviderLabels, Counter>,
     remaining: Family<RemainingLabels, Gauge>,
     reset_error: Family<ProviderLabels, Histogram>,
@@ -26,6 +27,33 @@ pub(crate) enum Breaker {
     Recovering,
     /// Nothing does.
     Open,
+}
+
+/// How a kept answer was looked for.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Cached {
+    /// Found, as good as new.
+    Hit,
+    /// There is none.
+    Miss,
+    /// Found, old, and better than nothing.
+    Stale,
+}
+
+impl Cached {
+    /// The word for it in the header and in the metric.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct CacheLabels {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -43,6 +71,7 @@ impl Upstreams {
     pub(super) fn new(reg: &mut Registry) -> Self {
         let families = Self {
             breakers: Family::default(),
+            cache: Family::default(),
             malformed: Family::default(),
             remaining: Family::default(),
             reset_error: Family::new_with_constructor(|| Histogram::new(ERROR)),
@@ -51,6 +80,11 @@ impl Upstreams {
             "breaker_state",
             "The worst breaker of the provider: 0 closed, 1 recovering, 2 open",
             families.breakers.clone(),
+        );
+        reg.register(
+            "cache",
+            "Requests whose answer may be given again: hit, stale or miss",
+            families.cache.clone(),
         );
         reg.register(
             "upstream_remaining",
@@ -68,6 +102,10 @@ impl Upstreams {
             families.malformed.clone(),
         );
         families
+    }
+
+    pub(super) fn cached(&self, how: Cached) {
+        self.cache.get_or_create_owned(&CacheLabels { outcome: how.label() }).inc();
     }
 
     pub(super) fn malformed(&self, provider: &Name, count: u32) {
