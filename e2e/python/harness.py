@@ -15,6 +15,8 @@ import urllib.request
 from pathlib import Path
 
 import anthropic
+import cohere
+import google.genai
 import openai
 
 START_SECONDS_MAX = 30
@@ -33,7 +35,12 @@ NAMES = [
 ]
 CLAUDE = "claude-haiku-4-5"
 MODELS = "".join(f"  {name}: {{serve: [scripted/{name}]}}\n" for name in NAMES)
-MODELS += f"  {CLAUDE}: {{serve: [claude/{CLAUDE}]}}\n"
+COMMAND, EMBED, RERANK = "command-a-03-2025", "embed-v4.0", "rerank-v3.5"
+GEMINI = "gemini-2.5-flash"
+DEPLOYMENT = "azure-4o"
+OTHERS = {CLAUDE: "claude", COMMAND: "cohere", EMBED: "cohere", RERANK: "cohere", GEMINI: "gemini"}
+MODELS += "".join(f"  {name}: {{serve: [{at}/{name}]}}\n" for name, at in OTHERS.items())
+MODELS += f"  {DEPLOYMENT}: {{serve: [azure/gpt-4o]}}\n"
 
 
 class Program:
@@ -138,6 +145,22 @@ class Gateway(Program):
         options.setdefault("timeout", 30)
         return anthropic.Anthropic(base_url=self.url, api_key=KEYS.get(key, key), **options)
 
+    def cohere(self, key="APP_KEY", **options):
+        options.setdefault("max_retries", 0)
+        options.setdefault("timeout", 30)
+        return cohere.ClientV2(base_url=self.url, api_key=KEYS.get(key, key), **options)
+
+    def gemini(self, key="APP_KEY", **options):
+        http = {"base_url": self.url, "timeout": 30_000, **options}
+        return google.genai.Client(api_key=KEYS.get(key, key), http_options=http)
+
+    def azure(self, key="APP_KEY", **options):
+        options.setdefault("max_retries", 0)
+        options.setdefault("timeout", 30)
+        options.setdefault("api_version", "2024-10-21")
+        secret = KEYS.get(key, key)
+        return openai.AzureOpenAI(azure_endpoint=self.url, api_key=secret, **options)
+
     def metric(self, name, labels=""):
         """The sum of a metric over all of its labels that contain `labels`."""
         request = urllib.request.Request(self.admin + "/metrics")
@@ -178,13 +201,25 @@ providers:
     base_url: {provider.root}
     api_key: ${{PROVIDER_KEY}}
     on_disconnect: cancel
+  cohere:
+    kind: cohere
+    base_url: {provider.root}
+    api_key: ${{PROVIDER_KEY}}
+  gemini:
+    kind: gemini
+    base_url: {provider.root}
+    api_key: ${{PROVIDER_KEY}}
+  azure:
+    kind: azure-openai
+    base_url: {provider.root}
+    api_key: ${{PROVIDER_KEY}}
 models:
 {MODELS}tiers:
   open:
-    models: [{", ".join([*NAMES, CLAUDE])}]
+    models: [{", ".join([*NAMES, *OTHERS, DEPLOYMENT])}]
     limits:
 {sentences}  narrow:
-    models: [gpt-4o-mini, {CLAUDE}]
+    models: [gpt-4o-mini, {CLAUDE}, {COMMAND}, {GEMINI}]
     guardrails: {{max_input_tokens: 100, tools: [search]}}
 keys:
   - {{name: app, secret: "${{APP_KEY}}", tier: open}}

@@ -62,7 +62,8 @@ pub struct Plot {
 impl Plot {
     /// A house with the policy of `yaml`. Its provider `sim` is added, and serves `gpt-4o-mini` and
     /// `gpt-4o` unless the policy names models itself. Where the policy speaks of `claude`, so is
-    /// the same provider as `claude`, in Anthropic's protocol; it serves `claude-haiku-4-5`.
+    /// the same provider as `claude`, in Anthropic's protocol; it serves `claude-haiku-4-5`. So it
+    /// is with `command-a` of Cohere's, `gemini-2.5-flash` and `azure-4o`.
     pub fn new(yaml: &str) -> Self {
         Self {
             yaml: yaml.to_owned(),
@@ -262,21 +263,68 @@ fn configured(yaml: &str, base_url: &str) -> String {
     if !says("breaker:") {
         text.insert_str(0, "breaker: {failures: 1000, error_rate: 100%}\n");
     }
-    let has_claude = yaml.contains("claude");
-    if has_claude {
-        let claude = format!(
-            "  claude:\n    kind: anthropic\n    base_url: {base_url}\n    \
+    let root = base_url.trim_end_matches("/v1");
+    let others: Vec<_> = OTHERS.iter().filter(|other| yaml.contains(other.sign)).collect();
+    for Other { name, kind, path, .. } in &others {
+        let account = format!(
+            "  {name}:\n    kind: {kind}\n    base_url: {root}{path}\n    \
              api_key: ${{SIM_KEY}}\n    on_disconnect: cancel\n"
         );
-        text.push_str(&claude);
+        text.push_str(&account);
     }
     if !yaml.contains("\nmodels:") && !yaml.starts_with("models:") {
         text.push_str("models:\n  gpt-4o-mini: {serve: [sim/gpt-4o-mini]}\n");
         text.push_str("  gpt-4o: {serve: [sim/gpt-4o]}\n");
-        if has_claude {
-            text.push_str("  claude-haiku-4-5: {serve: [claude/claude-haiku-4-5]}\n");
+        for Other { name, models, .. } in others {
+            let models = models.iter();
+            text.extend(models.map(|(model, it)| format!("  {model}: {{serve: [{name}/{it}]}}\n")));
         }
     }
     text.push_str(yaml);
     text
 }
+
+/// Another account at the same provider, added where the policy speaks of `sign`, and the models
+/// that it serves.
+struct Other {
+    sign: &'static str,
+    name: &'static str,
+    kind: &'static str,
+    path: &'static str,
+    models: &'static [(&'static str, &'static str)],
+}
+
+const OTHERS: [Other; 4] = [
+    Other {
+        sign: "claude",
+        name: "claude",
+        kind: "anthropic",
+        path: "/v1",
+        models: &[("claude-haiku-4-5", "claude-haiku-4-5")],
+    },
+    Other {
+        sign: "command-a",
+        name: "cohere",
+        kind: "cohere",
+        path: "/v2",
+        models: &[
+            ("command-a", "command-a-03-2025"),
+            ("embed-v4.0", "embed-v4.0"),
+            ("rerank-v3.5", "rerank-v3.5"),
+        ],
+    },
+    Other {
+        sign: "gemini-2.5-flash",
+        name: "gemini",
+        kind: "gemini",
+        path: "/v1beta",
+        models: &[("gemini-2.5-flash", "gemini-2.5-flash"), ("quick", "gemini-2.5-flash-lite")],
+    },
+    Other {
+        sign: "azure-4o",
+        name: "azure",
+        kind: "azure-openai",
+        path: "",
+        models: &[("azure-4o", "gpt-4o")],
+    },
+];
