@@ -50,15 +50,16 @@ def test_a_stream_is_settled_by_its_last_word(gateway):
 def test_tools(gate, stream):
     config = types.GenerateContentConfig(tools=tools())
     options = {"model": GEMINI, "contents": "Look it up. [[tool_calls:2]]", "config": config}
-    models = gate.gemini().models
+    # The client closes its connections when nobody has it any more.
+    client = gate.gemini()
     if stream:
         calls = [
             call
-            for piece in models.generate_content_stream(**options)
+            for piece in client.models.generate_content_stream(**options)
             for call in piece.function_calls or []
         ]
     else:
-        calls = models.generate_content(**options).function_calls
+        calls = client.models.generate_content(**options).function_calls
     assert [call.name for call in calls] == ["search", "search"]
     assert calls[0].args == {"query": "toll gate"}
 
@@ -75,7 +76,8 @@ def test_a_cap_and_several_answers_reach_the_provider(own_provider, gateway):
 def test_tokens_are_counted_without_charge(gateway):
     gate = gateway("3 requests per minute per key", "50 tokens per day per key" + today())
     prompt = "hello " * 100 + "[[prompt_tokens:123]]"
-    counted = gate.gemini().models.count_tokens(model=GEMINI, contents=prompt)
+    client = gate.gemini()
+    counted = client.models.count_tokens(model=GEMINI, contents=prompt)
     assert counted.total_tokens == 123
     used = {row["limit"].split(" ")[1]: row["used"] for row in gate.limits()}
     assert used == {"requests": 1, "tokens": 0}
