@@ -36,6 +36,17 @@ describe("without a limit in the way", () => {
     assert.ok(answer.choices[0].message.content);
   });
 
+  test("azure's paths, whole and streamed", async () => {
+    const client = gate.azure();
+    const answer = await client.chat.completions.create(chat("[[tokens:12]]"));
+    assert.equal(answer.usage.completion_tokens, 12);
+    const body = chat("[[tokens:9]]", { stream: true, stream_options: { include_usage: true } });
+    const parts = await all(await client.chat.completions.create(body));
+    assert.equal(parts.at(-1).usage.completion_tokens, 9);
+    const response = await client.responses.create({ model: body.model, input: "[[tokens:7]]" });
+    assert.equal(response.usage.output_tokens, 7);
+  });
+
   test("a stream without usage hides the chunk that the gateway asked for", async () => {
     const body = chat("[[tokens:9]]", { stream: true });
     const chunks = await all(await gate.client().chat.completions.create(body));

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import Anthropic from "@anthropic-ai/sdk";
-import OpenAI from "openai";
+import OpenAI, { AzureOpenAI } from "openai";
 
 const START_MS_MAX = 30_000;
 const CLAUDE = "claude-haiku-4-5";
@@ -71,6 +71,13 @@ export async function startGateway(provider, ...limits) {
       new OpenAI({ baseURL: `${url}/v1`, apiKey: KEYS[key] ?? key, maxRetries: 0, ...options }),
     anthropic: (key = "APP_KEY", options = {}) =>
       new Anthropic({ baseURL: url, apiKey: KEYS[key] ?? key, maxRetries: 0, ...options }),
+    azure: (key = "APP_KEY") =>
+      new AzureOpenAI({
+        endpoint: url,
+        apiKey: KEYS[key] ?? key,
+        apiVersion: "2024-10-21",
+        maxRetries: 0,
+      }),
     stop: async () => {
       await program.stop();
       rmSync(folder, { recursive: true });

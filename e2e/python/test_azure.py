@@ -3,7 +3,7 @@
 import openai
 import pytest
 
-from harness import DEPLOYMENT, ask
+from harness import COMMAND, DEPLOYMENT, GEMINI, ask
 
 
 def test_a_chat_with_an_account_at_azure_and_with_another(gate):
@@ -57,6 +57,13 @@ def test_responses(gate, stream):
 def test_the_newer_paths_take_the_usual_client(gate):
     client = openai.OpenAI(base_url=gate.url + "/openai/v1", api_key=gate.client().api_key)
     assert ask(client, "[[tokens:5]]", model=DEPLOYMENT).usage.completion_tokens == 5
+
+
+def test_explain_knows_where_each_model_is_asked_for(gate):
+    for model, provider in [(COMMAND, "cohere"), (GEMINI, "gemini"), (DEPLOYMENT, "azure")]:
+        explained = gate.explain(model=model)
+        assert explained["admitted"], explained
+        assert explained["deployment"].startswith(provider + "/")
 
 
 def test_refusals_are_the_clients_own_types(gate):

@@ -18,8 +18,8 @@ use tokio::time::{Instant, Sleep};
 use tollgate_policy::Ended;
 use tollgate_units::{Span, Tokens};
 use tollgate_wire::{
-    Endpoint, Stored, Tap, ToolCalls, Usage, answer_text, created_of, is_finished, tool_calls_of,
-    usage_of,
+    Endpoint, Stored, Tap, ToolCalls, Usage, answer_text, created_of, is_finished, is_whole,
+    tool_calls_of, usage_of,
 };
 
 use crate::background;
@@ -298,7 +298,7 @@ impl Relay {
     fn is_whole(&self) -> bool {
         match &self.reading {
             Reading::Events(tap) => tap.tally().done && !tap.tally().failed,
-            Reading::Whole { .. } => true,
+            Reading::Whole { endpoint, kept } => is_whole(*endpoint, &kept.whole()),
         }
     }
 

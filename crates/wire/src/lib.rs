@@ -75,5 +75,5 @@ pub use standing::{QuotaPolicy, QuotaUnit, StandingHeaders, Stands, rfc3339};
 pub use stored::{Reference, Stored, StoredKind, created_of, is_finished};
 pub use strict::check as check_json;
 pub use tap::{Tally, Tap};
-pub use text::answer_text;
+pub use text::{answer_text, is_whole};
 pub use usage::{Billed, Usage, usage_of};

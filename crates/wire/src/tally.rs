@@ -127,7 +127,8 @@ impl Tally {
         self.created.see(self.endpoint, event.name, data);
         let is_typed = self.endpoint == Endpoint::Responses
             || matches!(self.protocol(), Protocol::Anthropic | Protocol::Cohere);
-        let unnamed = event.name.is_none() && is_typed;
+        // Cohere's end says in words whether it is one.
+        let unnamed = (event.name.is_none() && is_typed) || event.name == Some(b"message-end");
         let is_gemini = self.protocol() == Protocol::Gemini;
         let only_usage = (unnamed || is_gemini || reports(data)) && self.read(data);
         self.keep(bytes);
@@ -145,7 +146,7 @@ impl Tally {
         let reported = match self.protocol() {
             // Their usage comes in events of their own, which are short.
             Protocol::Anthropic | Protocol::Cohere => return,
-            Protocol::Gemini => gemini::usage::of_answer(tail),
+            Protocol::Gemini => gemini::usage::at_end(tail),
             Protocol::OpenAi => usage_at_end(tail),
         };
         if let Some(usage) = reported {

@@ -40,6 +40,11 @@ pub fn answer_text(endpoint: Endpoint, body: &[u8]) -> String {
     text
 }
 
+/// Whether a whole answer came to its own end. Of what is no stream, HTTP says it.
+pub fn is_whole(endpoint: Endpoint, body: &[u8]) -> bool {
+    endpoint != Endpoint::StreamGenerateContent || gemini::stream::is_whole(body)
+}
+
 /// The generated text of one event of a stream.
 pub(crate) fn add_event(data: &[u8], text: &mut String) {
     let Ok(event) = serde_json::from_slice::<Value>(data) else {

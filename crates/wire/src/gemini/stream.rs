@@ -22,6 +22,19 @@ pub(crate) fn is_done(answer: &Value) -> bool {
     is_blocked || candidates(answer).any(|candidate| says(candidate, "finishReason"))
 }
 
+/// Whether a whole answer is one, and not a list of pieces that broke off. What is too long to be
+/// looked at is taken for whole.
+pub(crate) fn is_whole(body: &[u8]) -> bool {
+    if !body.trim_ascii_start().starts_with(b"[") {
+        return true;
+    }
+    let Ok(Value::Array(pieces)) = serde_json::from_slice(body) else {
+        return false;
+    };
+    let told = pieces.last().and_then(|piece| piece.get("error"));
+    told.is_none_or(Value::is_null) && pieces.iter().any(is_done)
+}
+
 /// The text of a piece, or of a list of them.
 pub(crate) fn add_text(answer: &Value, text: &mut String) {
     for part in candidates(answer).flat_map(parts) {

@@ -2,7 +2,7 @@ use tollgate_units::Tokens;
 
 use crate::{
     Ask, CapField, Destination, Endpoint, Extra, Malformed, MalformedKind, Stored, StoredKind, Tap,
-    ToolList, answer_text, read, text, tool_calls_of, usage_of,
+    ToolList, answer_text, is_whole, read, text, tool_calls_of, usage_of,
 };
 
 const GENERATE: Endpoint = Endpoint::GenerateContent;
@@ -262,6 +262,11 @@ fn thoughts_are_output_and_what_came_from_a_cache_is_input() {
     assert_eq!(counts(STREAM, pieces), Some([10, 0, 9, 0]), "the last word counts");
     let broken = &pieces[..pieces.len() - 30];
     assert_eq!(counts(STREAM, broken), Some([10, 0, 5, 0]), "or what was there of it");
+    let named = r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":
+        {"usageMetadata":{"promptTokenCount":1}}}}]}}],"usageMetadata":{"promptTokenCount":9}}"#;
+    assert_eq!(counts(GENERATE, named), Some([9, 0, 0, 0]));
+    let forged = named.split_once(r#","usageMetadata":{"promptTokenCount":9"#).unwrap().0;
+    assert_eq!(counts(STREAM, &format!("[{forged}")), None, "a model's words are no usage");
     for nothing in ["{}", r#"{"usageMetadata":{}}"#, r#"{"usageMetadata":null}"#, "[", ""] {
         assert_eq!(counts(GENERATE, nothing), None, "{nothing}");
     }
@@ -298,6 +303,23 @@ fn a_stream_is_over_when_it_says_why() {
         let tally = tapped(&[event]);
         assert_eq!((tally.done, tally.failed), (done, failed), "{event}");
     }
+}
+
+#[test]
+fn an_array_that_breaks_off_is_no_whole_answer() {
+    let end = r#"{"candidates":[{"finishReason":"STOP"}]}"#;
+    let table = [
+        (format!("[{CALLED},{end}\n]"), true),
+        (format!("[{CALLED}\n]"), false),
+        (format!("[{CALLED},{end}"), false),
+        (format!("[{end},{{\"error\":{{\"code\":503}}}}]"), false),
+        (r#"{"error":{"code":503}}"#.to_owned(), true),
+        (String::new(), true),
+    ];
+    for (body, expected) in table {
+        assert_eq!(is_whole(STREAM, body.as_bytes()), expected, "{body}");
+    }
+    assert!(is_whole(GENERATE, b"["));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::Usage;
 use crate::usage::first;
+use crate::walk::{self, Kind};
 
 /// What a `usageMetadata` object says; nothing if it counts nothing.
 pub(crate) fn of_counts(counts: &Value) -> Option<Usage> {
@@ -31,14 +32,24 @@ pub(crate) fn of_counts(counts: &Value) -> Option<Usage> {
     })
 }
 
-/// The last word of an answer that may be a list of pieces, and may have broken off.
+/// The last word of an answer that may be a list of pieces, and may have broken off. What a model
+/// calls a function with may have members of the same name, so only those of a piece itself count.
 pub(crate) fn of_answer(body: &[u8]) -> Option<Usage> {
-    let key = b"\"usageMetadata\"";
-    let said = memchr::memmem::find_iter(body, key).filter_map(|at| {
-        let rest = body.get(at.saturating_add(key.len())..)?;
-        let counts = rest.trim_ascii_start().strip_prefix(b":")?;
-        let mut values = serde_json::Deserializer::from_slice(counts).into_iter::<Value>();
-        of_counts(&values.next()?.ok()?)
+    let root = walk::Value::root(body);
+    let single = (root.kind() != Kind::Array).then_some(root);
+    let said = single.into_iter().chain(root.items()).filter_map(|piece| {
+        let counts = piece.member("usageMetadata")?;
+        of_counts(&serde_json::from_slice(counts.raw()).ok()?)
     });
     said.last()
+}
+
+/// The same at the end of a piece of which the rest is gone: it comes after what was generated.
+pub(crate) fn at_end(tail: &[u8]) -> Option<Usage> {
+    const KEY: &[u8] = b"\"usageMetadata\"";
+    let at = memchr::memmem::rfind(tail, KEY)?;
+    let rest = tail.get(at.saturating_add(KEY.len())..)?;
+    let counts = rest.trim_ascii_start().strip_prefix(b":")?;
+    let mut values = serde_json::Deserializer::from_slice(counts).into_iter::<Value>();
+    of_counts(&values.next()?.ok()?)
 }
