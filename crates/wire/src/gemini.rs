@@ -117,6 +117,9 @@ const CONFIG: &[&str] = &[
     "thinkingConfig",
 ];
 
+/// Fields that say by a schema how the answer is to be written.
+const SCHEMAS: &[&str] = &["responseJsonSchema", "responseSchema"];
+
 /// `generationConfig`: the cap, how many answers, and what they are made of.
 fn generation(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
     if value.is_null() {
@@ -141,6 +144,11 @@ fn generation(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<()
             "thinkingConfig" => Err(Malformed::wrong(value, path, "an object")),
             "stopSequences" => Ok(()),
             _ => {
+                // A schema has whatever names its writer likes.
+                if !SCHEMAS.iter().any(|name| names::is_named(key, name)) {
+                    hidden::member(draft, key, value, path)?;
+                    hidden::within(draft, value, path)?;
+                }
                 draft.unknown(value);
                 Ok(())
             }

@@ -3,9 +3,13 @@
 use serde_json::{Value, json};
 use tollgate_testkit::{chat, message};
 
+use crate::others;
+
 pub(crate) const CHAT: &str = "/v1/chat/completions";
 pub(crate) const RESPONSES: &str = "/v1/responses";
 pub(crate) const MESSAGES: &str = "/v1/messages";
+pub(crate) const COHERE: &str = "/v2/chat";
+pub(crate) const GEMINI: &str = "/v1beta/models/gemini-2.5-flash:generateContent";
 
 /// A request that tries to bring a tool past the allowlist.
 pub(crate) struct Hostile {
@@ -25,11 +29,11 @@ pub(crate) fn case(path: &'static str, more: Value, evil: &'static str) -> Hosti
 }
 
 impl Hostile {
-    fn told(self, name: &'static str, at: &'static str) -> Self {
+    pub(crate) fn told(self, name: &'static str, at: &'static str) -> Self {
         Self { told: (name, at), ..self }
     }
 
-    fn for_good(self) -> Self {
+    pub(crate) fn for_good(self) -> Self {
         Self { strips: false, ..self }
     }
 
@@ -38,6 +42,8 @@ impl Hostile {
         let mut body = match self.path {
             CHAT => chat("gpt-4o-mini", "Hello"),
             RESPONSES => json!({"model": "gpt-4o-mini", "input": "Hello"}),
+            COHERE => chat("command-a", "Hello"),
+            GEMINI => json!({"contents": [{"parts": [{"text": "Hello"}]}]}),
             _ => message("claude-haiku-4-5", "Hello"),
         };
         for (key, value) in self.more.as_object().unwrap() {
@@ -324,5 +330,6 @@ fn said(block: &Value) -> Value {
 }
 
 pub(crate) fn everything() -> impl Iterator<Item = Hostile> {
-    chats().into_iter().chain(choices()).chain(responses()).chain(carriers()).chain(messages())
+    let of_openai = chats().into_iter().chain(choices()).chain(responses()).chain(carriers());
+    of_openai.chain(messages()).chain(others::everything())
 }

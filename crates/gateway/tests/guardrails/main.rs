@@ -5,16 +5,19 @@ use serde_json::{Value, json};
 use tollgate_sim::Script;
 use tollgate_testkit::{Answer, Caller, House, chat, message};
 
-use self::hostile::{CHAT, Hostile, MESSAGES, RESPONSES, case, everything, flat, nested};
+use self::hostile::{
+    CHAT, COHERE, GEMINI, Hostile, MESSAGES, RESPONSES, case, everything, flat, nested,
+};
 
 mod hostile;
+mod others;
 
 const POLICY: &str = "
 guardrails: {tools: [search, calculator]}
 tiers:
-  hard: {models: [gpt-4o*, claude*], limits: [900 requests per day per key]}
+  hard: {models: [gpt-4o*, claude*, command-a, gemini-2.5-flash], limits: [900 requests per day per key]}
   soft:
-    models: [gpt-4o*, claude*]
+    models: [gpt-4o*, claude*, command-a, gemini-2.5-flash]
     limits: [900 requests per day per key]
     guardrails: {on_forbidden_tool: strip}
 keys:
@@ -40,15 +43,19 @@ fn refusal(answer: &Answer) -> (u16, String, Option<String>) {
 
 fn assert_refused(hostile: &Hostile, answer: &Answer) {
     let (name, at) = hostile.told;
-    let (status, code, param) = refusal(answer);
-    assert_eq!(status, 403, "{}: {answer:?}", hostile.body());
-    let message = answer.message();
+    assert_eq!(answer.status.as_u16(), 403, "{}: {answer:?}", hostile.body());
+    let told = answer.json();
+    let message = told["message"].as_str().map_or_else(|| answer.message(), str::to_owned);
     assert!(message.contains(&format!("\"{name}\" at {at} ")), "{message}");
     assert!(message.contains("Allowed: search, calculator."), "{message}");
-    if hostile.path == MESSAGES {
-        assert_eq!(code, "permission_error");
-    } else {
-        assert_eq!((&*code, param.as_deref()), ("tool_not_allowed", Some(at)), "{message}");
+    match hostile.path {
+        COHERE => assert!(told["id"].is_string(), "{told}"),
+        GEMINI => assert_eq!(told["error"]["status"], "PERMISSION_DENIED"),
+        MESSAGES => assert_eq!(refusal(answer).1, "permission_error"),
+        _ => {
+            let (_, code, param) = refusal(answer);
+            assert_eq!((&*code, param.as_deref()), ("tool_not_allowed", Some(at)), "{message}");
+        }
     }
 }
 
@@ -56,7 +63,7 @@ fn assert_refused(hostile: &Hostile, answer: &Answer) {
 async fn no_tool_off_the_allowlist_gets_past_it_wherever_it_hides() {
     let house = House::new(POLICY, Script::default()).await;
     let all: Vec<Hostile> = everything().collect();
-    assert!(all.len() >= 30);
+    assert!(all.len() >= 45);
     for hostile in &all {
         let body = hostile.body();
         assert!(body.to_string().contains(hostile.evil), "{body}");
@@ -82,7 +89,8 @@ async fn what_can_be_taken_out_is_and_what_cannot_is_refused() {
         let seen = String::from_utf8(seen.last().unwrap().body.to_vec()).unwrap();
         assert!(!seen.contains(hostile.evil), "{body} became {seen}");
         let left: Value = serde_json::from_str(&seen).unwrap();
-        assert_eq!(left["model"], body["model"], "the rest stays");
+        let rest = if hostile.path == COHERE { "messages" } else { "model" };
+        assert_eq!(left[rest], body[rest], "the rest stays");
     }
 }
 

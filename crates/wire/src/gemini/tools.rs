@@ -7,7 +7,7 @@
 
 use super::names::{fields, member, snake};
 use crate::read::field::{self, items};
-use crate::read::{Draft, shape, stored};
+use crate::read::{Draft, hidden, shape, stored};
 use crate::walk::{Kind, Path, Value};
 use crate::{Extra, FunctionShape, Malformed, Server, StoredKind, Tool, ToolList};
 
@@ -99,7 +99,11 @@ fn function(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), 
             }
             "behavior" => {}
             _ if value.is_null() => {}
-            _ => function.opaque.push(value.place()),
+            "response" | "responseJsonSchema" => function.opaque.push(value.place()),
+            _ => {
+                hidden::member(draft, key, value, path)?;
+                function.opaque.push(value.place());
+            }
         }
         Ok(())
     })?;
@@ -140,7 +144,8 @@ pub(super) fn choice(
     let known = (&["functionCallingConfig", "retrievalConfig"][..], "an object");
     fields(value, path, known, |key, value, path| match key {
         "functionCallingConfig" if !value.is_null() => calling(draft, value, path),
-        _ => Ok(()),
+        "functionCallingConfig" | "retrievalConfig" => Ok(()),
+        _ => hidden::member(draft, key, value, path),
     })
 }
 
