@@ -189,6 +189,11 @@ impl Gateway {
         &self.issued
     }
 
+    /// The answers that are kept, to be given again, where some are.
+    pub fn answers(&self) -> Option<&Answers> {
+        self.answers.as_deref()
+    }
+
     /// Whose it is, what providers store.
     pub fn owners(&self) -> &Owners {
         &self.owners

@@ -342,6 +342,13 @@ impl Relay {
         Poll::Ready(())
     }
 
+    /// The caller has all of it.
+    fn has_gone_by(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            kept.done();
+        }
+    }
+
     fn broke(&mut self, how: End) -> Poll<()> {
         self.end(how);
         self.broken = Some(Broken::Flushing);
@@ -365,15 +372,16 @@ impl Body for Relay {
                 kept.goes_by(&piece);
             }
             // Whoever knows that this was the last asks no more.
-            if self.is_end_stream()
-                && let Some(kept) = self.kept.take()
-            {
-                kept.done();
+            if self.is_end_stream() {
+                self.has_gone_by();
             }
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         match self.broken {
-            None => Poll::Ready(None),
+            None => {
+                self.has_gone_by();
+                Poll::Ready(None)
+            }
             Some(Broken::Told) => Poll::Ready(Some(Err(BrokenOff))),
             Some(Broken::Flushing) => {
                 self.broken = Some(Broken::Told);
