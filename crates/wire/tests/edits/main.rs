@@ -5,7 +5,6 @@
 
 use std::collections::HashSet;
 
-use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tollgate_units::Tokens;
@@ -13,6 +12,7 @@ use tollgate_wire::{Ask, CapEdit, CapField, Edits, Endpoint, edit, read};
 
 use self::scribe::{whims, write};
 
+mod gemini;
 mod scribe;
 
 fn function(name: usize) -> Value {
