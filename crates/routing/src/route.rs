@@ -60,7 +60,11 @@ pub enum Closed {
     },
     /// It never will: larger than the account's whole limit, or the account has none.
     Never,
-    /// It is shut, by its breaker or by what the provider said.
+    /// It is shut: its breaker is open, the provider said that it has too much to do, or that the
+    /// account is empty. A limit of the account that is used up is no ill health, but [`Full`],
+    /// however far away its room is.
+    ///
+    /// [`Full`]: Self::Full
     Open {
         /// When to ask again.
         until: Timestamp,
@@ -144,6 +148,8 @@ pub struct Route {
     learned: Learned,
     concurrency: Concurrency,
     promise: Promise,
+    /// Whether the last refusal was for everybody, and not for what this account has used.
+    was_overloaded: bool,
     gap: Span,
     /// The number of the next pass.
     next: u64,
@@ -167,6 +173,7 @@ impl Route {
             learned: Learned::default(),
             concurrency: Concurrency::default(),
             promise: Promise::default(),
+            was_overloaded: false,
             gap: Span::ZERO,
             next: 1,
             flight: 0,
@@ -219,9 +226,9 @@ impl Route {
     pub fn ask(&mut self, call: &Call, now: Timestamp, die: u64) -> Result<Pass, Closed> {
         let way = self.way(call, now)?;
         if way.start > now.plus(call.patience) {
-            let is_shut = self.promise.shut(now).is_some();
             let room_at = way.start;
-            return Err(if is_shut {
+            let is_ill = self.was_overloaded && self.promise.shut(now).is_some();
+            return Err(if is_ill {
                 Closed::Open { until: room_at }
             } else {
                 Closed::Full { room_at }
@@ -380,6 +387,7 @@ impl Route {
         }
         let predicted = self.learned.predicted(&pass.need, self.share(pass.is_critical), now);
         self.promise.refused((pass.number, self.next), retry_after, predicted, now);
+        self.was_overloaded = overloaded;
         self.gap = self.gap.max(GAP);
     }
 

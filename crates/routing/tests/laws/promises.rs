@@ -26,13 +26,28 @@ fn a_promise_is_obeyed_as_far_as_it_can_be_believed() {
         world.call(throttled(said.map(Span::from_millis)));
         let shut = world.route.outlook(&crate::world::CALL, world.now()).shut.expect("is shut");
         assert_eq!((shut.until, shut.why), (at(waited), why), "{said:?}");
-        assert!(matches!(world.ask(), Err(Closed::Open { .. })), "{said:?}");
+        assert!(matches!(world.ask(), Err(Closed::Full { .. })), "{said:?}");
         world.now = waited - 1;
         if waited <= 60_000 {
             assert!(world.ask().is_err(), "{said:?}: a moment early");
         }
         world.now = waited + 100;
         assert!(world.ask().is_ok(), "{said:?}: the promise has passed");
+    }
+}
+
+#[test]
+fn a_limit_that_is_used_up_is_no_trouble_of_the_provider_and_too_much_to_do_is() {
+    let wait = Some(Span::from_secs(5));
+    for overloaded in [false, true] {
+        let mut world = World::new();
+        world.call(Ended::Throttled { retry_after: wait, overloaded });
+        let expected = if overloaded {
+            Closed::Open { until: at(5000) }
+        } else {
+            Closed::Full { room_at: at(5000) }
+        };
+        assert_eq!(world.ask().err(), Some(expected));
     }
 }
 
