@@ -25,6 +25,9 @@ pub struct Act {
     pub first_byte: Span,
     /// How long between two tokens.
     pub gap: Span,
+    /// Headers of its answer, as they are written: they stand in place of what the provider would
+    /// say itself under these names, and a refusal then promises nothing else.
+    pub headers: Vec<(&'static str, String)>,
     /// Where it stops until [`Provider::release`](super::Provider::release) is called.
     pub hold: Option<Hold>,
     /// How many bytes go out at a time; whole events otherwise.
@@ -58,6 +61,7 @@ impl Default for Act {
             fault: None,
             first_byte: Span::ZERO,
             gap: Span::ZERO,
+            headers: Vec::new(),
             hold: None,
             packet: None,
             prompt_tokens: None,
@@ -83,6 +87,13 @@ impl Act {
     #[must_use]
     pub fn with(self, fault: Fault) -> Self {
         Self { fault: Some(fault), ..self }
+    }
+
+    /// The same, but its answer says this in a header.
+    #[must_use]
+    pub fn saying(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
     }
 }
 

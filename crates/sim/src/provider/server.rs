@@ -185,6 +185,7 @@ async fn act(house: &House, resets: &Arc<AtomicBool>, arrival: Arrival, asked: &
     let mut entry = Entry::open(arrival, asked, &act, prompt, price);
     let turn = Turn::new(asked, &act, prompt);
     let mut headers = account_headers(asked);
+    say(&act, &mut headers);
     if let Some((status, body)) = house.kept.missing(asked) {
         entry.ends(End::Refused(status.as_u16()));
         return Ok(fixed(status, body));
@@ -203,13 +204,13 @@ async fn act(house: &House, resets: &Arc<AtomicBool>, arrival: Arrival, asked: &
             return Err(Broken);
         }
         Some(Fault::Refused(rebuff)) => {
-            let response = refused(headers, rebuff, asked);
+            let response = refused(headers, rebuff, asked, act.headers.is_empty());
             entry.ends(End::Refused(response.status().as_u16()));
             return Ok(response);
         }
         Some(Fault::ErrorEvent) if events.is_none() => {
             entry.ends(End::Refused(500));
-            return Ok(refused(headers, Rebuff::Status(500), asked));
+            return Ok(refused(headers, Rebuff::Status(500), asked, true));
         }
         _ => {}
     }
@@ -283,8 +284,22 @@ fn account_headers(asked: &Asked) -> HeaderMap {
     headers
 }
 
-fn refused(mut headers: HeaderMap, rebuff: Rebuff, asked: &Asked) -> Response<Answer> {
-    if rebuff == Rebuff::RateLimit {
+/// What the act says in headers of its own.
+fn say(act: &Act, headers: &mut HeaderMap) {
+    for (name, value) in &act.headers {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(*name, value);
+        }
+    }
+}
+
+fn refused(
+    mut headers: HeaderMap,
+    rebuff: Rebuff,
+    asked: &Asked,
+    promises: bool,
+) -> Response<Answer> {
+    if rebuff == Rebuff::RateLimit && promises {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         headers.insert("retry-after-ms", HeaderValue::from_static("84"));
     }
