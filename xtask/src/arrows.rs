@@ -41,7 +41,7 @@ const ARROWS: &[Arrows] = &[
     arrows(
         "gateway",
         2,
-        &["jwt", "limits", "policy", "store", "tokens", "units", "wire"],
+        &["jwt", "limits", "policy", "routing", "store", "tokens", "units", "wire"],
         &["config", "sim", "testkit"],
     ),
     arrows(

@@ -212,8 +212,8 @@ impl Admitted {
         false
     }
 
-    /// Goes over to another plan for the same request. What is held is rebooked, never charged twice;
-    /// where none of the new candidates has room, everything stays as it was.
+    /// Goes over to another plan for the same request. What is held is rebooked, never charged
+    /// twice; where none of the new candidates has room, everything stays as it was.
     pub(crate) fn go_over(&mut self, asking: Asking<'_>, plan: Plan) -> bool {
         let moved = first(plan, |candidate| self.held.rebook(candidate.charges().clone()));
         let Ok(First { plan, at, search, found: () }) = moved else {

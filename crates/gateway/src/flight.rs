@@ -4,18 +4,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tollgate_limits::SettlementKind;
 use tollgate_policy::{Bound, Ended, Plan};
 use tollgate_routing as routing;
-use tollgate_routing::Closed;
-use tollgate_units::{NanoUsd, Span, Timestamp, Tokens};
+use tollgate_units::{NanoUsd, Span, Tokens};
 use tollgate_wire::{Keeping, Stored, StoredKind, ToolCalls, Usage};
 
-use crate::admit::{Admitted, Asking};
+use crate::admit::Admitted;
 use crate::alerts;
-use crate::gate::{Gateway, Live, moment};
+use crate::gate::{Gateway, Live};
 use crate::identify::Inbound;
 use crate::pipeline::Room;
 use crate::repeats::Repeatable;
@@ -25,6 +23,8 @@ use crate::scales::Weight;
 use crate::stored;
 use crate::telemetry::{AccessLine, Direction, Ending, Outcome, StoreOp};
 use crate::upstream::Going;
+
+mod way;
 
 /// An admitted request. Dropped before its end, it counts as abandoned by its caller.
 #[derive(Debug)]
@@ -203,80 +203,6 @@ impl Flight {
         self.going = None;
     }
 
-    /// The attempt failed where nothing is owed; the next candidate takes over, if there is one.
-    pub(crate) fn try_next(&mut self) -> bool {
-        let Some(admitted) = &mut self.admitted else {
-            return false;
-        };
-        let moved = admitted.next_candidate(&self.gate);
-        admitted.known(Ended::Unsent);
-        if let Some(in_shadow) = &mut self.in_shadow {
-            in_shadow.known(Ended::Unsent);
-        }
-        moved
-    }
-
-    /// Goes over to the next model that stands in, if there is one that has room.
-    pub(crate) async fn fall_back(&mut self, body: &Bytes) -> bool {
-        while let Some(model) = self.models.get(self.model.saturating_add(1)).cloned() {
-            self.model = self.model.saturating_add(1);
-            if self.go_over_to(&model, body).await {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Begins again from the model that it was admitted for.
-    pub(crate) async fn start_over(&mut self, body: &Bytes) -> bool {
-        self.model = 0;
-        let Some(model) = self.models.first().cloned() else {
-            return false;
-        };
-        self.go_over_to(&model, body).await || self.fall_back(body).await
-    }
-
-    /// Has `model` serve it from now on: counted, planned and rebooked anew, under the limits and
-    /// the list of models that the caller has.
-    async fn go_over_to(&mut self, model: &str, body: &Bytes) -> bool {
-        let gate = self.gate.clone();
-        let options = self.admitted.as_ref().and_then(|admitted| admitted.plan.stood_in(model));
-        let Some(options) = options else {
-            return false;
-        };
-        let Ok(weight) = gate.scales.weigh(&options, body).await else {
-            return false;
-        };
-        let moment = moment(&gate.meters, &options);
-        let Ok(mut plan) = options.plan(weight.counts, moment) else {
-            return false;
-        };
-        gate.arrange(&self.live, &mut plan);
-        let asking = Asking { meters: &gate.meters, metrics: Some(&gate.metrics) };
-        let Some(admitted) = &mut self.admitted else {
-            return false;
-        };
-        if !admitted.go_over(asking, plan) {
-            return false;
-        }
-        admitted.known(Ended::Unsent);
-        let ask = admitted.plan.ask();
-        let weight = if ask.endpoint.only_counts() { Weight::NONE } else { weight };
-        let reserved = weight.counts.input.plus(admitted.output().times(ask.answers));
-        gate.sums.rebooked(self.reserved, reserved);
-        (self.weight, self.reserved) = (weight, reserved);
-        true
-    }
-
-    /// Takes a place at the route of the candidate that holds the reservation.
-    pub(crate) fn place(&self) -> Result<Attempt, Closed> {
-        let Some(admitted) = &self.admitted else {
-            return Err(Closed::Never);
-        };
-        let way = (&*admitted.plan, admitted.candidate());
-        self.gate.attempt(&self.live, way, admitted.output())
-    }
-
     /// An answer to it may be given again.
     pub(crate) const fn may_repeat(&mut self, repeatable: Repeatable) {
         self.repeatable = Some(repeatable);
@@ -290,25 +216,6 @@ impl Flight {
     /// The provider answers: its place is kept to the end of the answer.
     pub(crate) fn holds(&mut self, place: Attempt) {
         self.place = Some(place);
-    }
-
-    /// When one of the routes to the model that is asked may have room.
-    pub(crate) fn room_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let admitted = self.admitted.as_ref()?;
-        let plan = &admitted.plan;
-        let look = |candidate| self.gate.outlook(&self.live, plan, candidate, now).room_at;
-        plan.candidates().iter().filter_map(look).min()
-    }
-
-    /// Whether it does no harm when a provider works on it twice: what goes on when nobody listens,
-    /// or is added to what the provider stores, would be there twice.
-    pub(crate) fn may_be_repeated(&self) -> bool {
-        let Some(admitted) = &self.admitted else {
-            return false;
-        };
-        let ask = admitted.plan.ask();
-        let added = |one: &tollgate_wire::Reference| one.stored.kind == StoredKind::Conversation;
-        ask.keeping != Keeping::Background && !ask.refers.iter().any(added)
     }
 
     /// The account that is asked: its place among the upstreams, and its name.

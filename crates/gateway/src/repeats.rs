@@ -1,8 +1,8 @@
 //! Answers that are given again: found before a provider is asked, or when none answers, and kept
 //! when one has.
 //!
-//! An answer is found by what its request means and by whom it is for: both are in the hash, and the
-//! scope is in the store's key besides, so that no answer crosses from one scope into another.
+//! An answer is found by what its request means and by whom it is for: both are in the hash, and
+//! the scope is in the store's key besides, so that no answer crosses from one scope into another.
 //! Callers without a key are nobody, and have none. A request that the gateway has changed in its
 //! meaning (another model, no tools) is neither found nor kept; the output cap that it was given is
 //! part of what was asked.

@@ -130,7 +130,7 @@ impl Known {
 }
 
 impl Gateway {
-    /// Puts the candidates of `plan` in the order to try them, by what is known of their routes now.
+    /// Puts the candidates of `plan` in the order to try them, by what is known of their routes.
     pub(crate) fn arrange(&self, live: &Live, plan: &mut Plan) {
         if plan.candidates().len() < 2 {
             return;

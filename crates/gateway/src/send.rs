@@ -6,9 +6,10 @@
 //! answer that was given before
 //! ```
 //!
-//! Another route costs nothing but the attempt. A wait is backoff with jitter, or what the providers
-//! have promised, and takes a retry out of the budget; how often the routes are gone through is
-//! bounded. What a provider may have worked on is sent again only where that does no harm.
+//! Another route costs nothing but the attempt. A wait is backoff with jitter, or what the
+//! providers have promised, and takes a retry out of the budget; how often the routes are gone
+//! through is bounded. What a provider may have worked on is sent again only where that does no
+//! harm.
 
 use std::time::Duration;
 
@@ -176,8 +177,8 @@ impl Tries {
         self.is_over = fault.may_have_worked() && !flight.may_be_repeated();
     }
 
-    /// How long until the routes may be asked again: what they have promised, and what backoff says.
-    /// Nothing where that is too long, or the same would come of it.
+    /// How long until the routes may be asked again: what they have promised, and what backoff
+    /// says. Nothing where that is too long, or the same would come of it.
     fn pause(&mut self, flight: &Flight, now: Timestamp) -> Option<Span> {
         let retry = &flight.live().routing.retry;
         self.rounds += 1;

@@ -5,9 +5,9 @@
 //! half is used (Netflix's concurrency-limits). How long an answer takes depends on its length, so
 //! it says nothing of load; the time to its first token does, once it is divided by the size of the
 //! prompt. It lowers the bound when it is twice a slow baseline and well above it, and never below
-//! eight: who is slow still serves. The baseline follows, so that a provider which has become slower
-//! for good is taken as it is. It would be wrong to lower the bound for a refusal that a quota
-//! explains: the quota paces already.
+//! eight: who is slow still serves. The baseline follows, so that a provider which has become
+//! slower for good is taken as it is. It would be wrong to lower the bound for a refusal that a
+//! quota explains: the quota paces already.
 
 use tollgate_units::Span;
 

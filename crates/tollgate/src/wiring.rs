@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use secrecy::ExposeSecret;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::Signal;
+use tokio::sync::watch;
 use tollgate_admin::{Admin, TOKEN_BYTES, Token};
 use tollgate_config::{Config, Data};
 use tollgate_gateway::crew::Crew;
@@ -23,7 +24,7 @@ use tollgate_gateway::{
     tls,
 };
 use tollgate_policy::Policy;
-use tollgate_store::{AnswerBounds, Answers, Clock, Memory, Owners, Registry};
+use tollgate_store::{AnswerBounds, Answers, Clock, JournalEvent, Memory, Owners, Registry};
 use tollgate_units::Span;
 
 use crate::Complaint;
@@ -63,7 +64,8 @@ pub(crate) async fn start(config: Config, watched: Option<Watched>) -> Result<Ru
     tls::install_default();
     let (draining, tasks) = (Draining::new(), Tasks::new());
     let metrics = Arc::new(Metrics::new());
-    let meters = open(&config.data, &metrics)?;
+    let (alarm, trouble) = watch::channel(None);
+    let meters = open(&config.data, &metrics, alarm)?;
     let issued = issued(&config.data, meters.clock())?;
     let owners = owners(&config.data, meters.clock())?;
     let listener = bind("listen", config.listen)?;
@@ -100,6 +102,7 @@ pub(crate) async fn start(config: Config, watched: Option<Watched>) -> Result<Ru
     tasks.spawn(
         server.run(move |request, peer: server::Peer| door.clone().answer(request, peer.addr)),
     );
+    tasks.spawn(tell_of_the_store(gateway.clone(), trouble, draining.clone()));
     let loopback = admin.ip().is_loopback();
     let watched = watched.map(|watched| watched.file);
     let reload = Reload::new(gateway.clone(), config, watched);
@@ -155,7 +158,27 @@ impl Running {
     }
 }
 
-fn open(data: &Data, metrics: &Arc<Metrics>) -> Result<Arc<Memory>, Complaint> {
+/// Tells operators when what is used cannot be written down, and when it is again.
+async fn tell_of_the_store(
+    gateway: Arc<Gateway>,
+    mut trouble: watch::Receiver<Option<String>>,
+    draining: Draining,
+) {
+    loop {
+        tokio::select! {
+            changed = trouble.changed() => if changed.is_err() { return },
+            () = draining.begun() => return,
+        }
+        let why = trouble.borrow_and_update().clone();
+        gateway.store_in_trouble(why.as_deref());
+    }
+}
+
+fn open(
+    data: &Data,
+    metrics: &Arc<Metrics>,
+    alarm: watch::Sender<Option<String>>,
+) -> Result<Arc<Memory>, Complaint> {
     let Data::File(path) = data else {
         return Ok(Memory::new(Clock::system()));
     };
@@ -163,7 +186,18 @@ fn open(data: &Data, metrics: &Arc<Metrics>) -> Result<Arc<Memory>, Complaint> {
         tracing::warn!(file = %path.display(), "the data file is empty: all counts from zero");
     }
     let metrics = metrics.clone();
-    let report = move |event| crate::serve::report(&metrics, event);
+    let report = move |event: JournalEvent| {
+        match &event {
+            JournalEvent::Failed(trouble) => {
+                let _told_or_over = alarm.send(Some(trouble.to_string()));
+            }
+            JournalEvent::Recovered => {
+                let _told_or_over = alarm.send(None);
+            }
+            JournalEvent::Flushed { .. } => {}
+        }
+        crate::serve::report(&metrics, event);
+    };
     Memory::open(path, Clock::system(), report)
         .map_err(|error| format!("data: {}: {error}", path.display()))
 }

@@ -308,7 +308,8 @@ impl Fields {
     }
 
     fn tool_names(&self) -> Vec<String> {
-        // A word of OpenAI's and Cohere's, an object of that type in Anthropic's, a mode of Gemini's.
+        // A word of OpenAI's and Cohere's, an object of that type in Anthropic's, a mode of
+        // Gemini's.
         let is_none = |choice: &Value| {
             let calling = ["functionCallingConfig", "function_calling_config"];
             let is_mode = calling.iter().any(|name| choice[*name]["mode"] == "NONE");
