@@ -190,6 +190,8 @@ listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 admin_token: ${{TOLLGATE_ADMIN_TOKEN}}
 data: "{journal or ':memory:'}"
+retry: {{attempts: 1}}
+breaker: {{failures: 100, error_rate: 100%}}
 providers:
   scripted:
     kind: openai

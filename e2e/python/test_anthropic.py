@@ -122,11 +122,11 @@ def test_refusals_are_the_clients_own_types(gate):
 
 @pytest.mark.parametrize(
     ("fault", "status"),
-    [("500", 502), ("overloaded", 502), ("quota", 529), ("402", 529), ("rate_limit", 429)],
+    [("500", 502), ("overloaded", 529), ("quota", 529), ("402", 529), ("rate_limit", 429)],
 )
-def test_the_providers_troubles_are_server_errors(gate, fault, status):
+def test_the_providers_troubles_are_server_errors(gateway, fault, status):
     with pytest.raises(anthropic.APIStatusError) as failed:
-        say(gate.anthropic(), f"[[fault:{fault}]]")
+        say(gateway().anthropic(), f"[[fault:{fault}]]")
     assert failed.value.status_code == status
     assert failed.value.body["type"] == "error"
     for private in ["sk-", "org-", "billing"]:

@@ -101,9 +101,9 @@ def test_refusals_are_the_clients_own_types(gate):
 @pytest.mark.parametrize(
     ("fault", "status"), [("500", 502), ("overloaded", 502), ("quota", 503), ("rate_limit", 429)]
 )
-def test_the_providers_troubles_are_told(gate, fault, status):
+def test_the_providers_troubles_are_told(gateway, fault, status):
     with pytest.raises(cohere.core.ApiError) as failed:
-        gate.cohere().chat(model=COMMAND, messages=said(f"[[fault:{fault}]]"))
+        gateway().cohere().chat(model=COMMAND, messages=said(f"[[fault:{fault}]]"))
     assert failed.value.status_code == status
     for private in ["sk-", "org-", "payment"]:
         assert private not in str(failed.value.body)

@@ -111,9 +111,9 @@ def test_a_limit_of_everybody_is_named_without_its_numbers(gateway):
 
 
 @pytest.mark.parametrize("fault", ["invalid_key", "402", "403", "quota"])
-def test_the_operators_troubles_stay_the_operators(gate, fault):
+def test_the_operators_troubles_stay_the_operators(gateway, fault):
     with pytest.raises(openai.InternalServerError) as failed:
-        ask(gate.client(), f"[[fault:{fault}]]")
+        ask(gateway().client(), f"[[fault:{fault}]]")
     assert failed.value.status_code == 503
     assert failed.value.code == "upstream_unavailable"
     assert failed.value.response.headers["x-should-retry"] == "false"
@@ -121,9 +121,9 @@ def test_the_operators_troubles_stay_the_operators(gate, fault):
         assert private not in failed.value.response.text
 
 
-def test_the_providers_own_limit_keeps_its_numbers_to_itself(gate):
+def test_the_providers_own_limit_keeps_its_numbers_to_itself(gateway):
     with pytest.raises(openai.APIStatusError) as failed:
-        ask(gate.client(), "[[fault:rate_limit]]")
+        ask(gateway().client(), "[[fault:rate_limit]]")
     assert failed.value.status_code == 429
     for private in ["org-", "195869", "200000"]:
         assert private not in failed.value.response.text

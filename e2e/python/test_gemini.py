@@ -104,14 +104,14 @@ def test_refusals_are_the_clients_own_types(gate):
     ("fault", "code", "status"),
     [
         ("500", 502, "UNAVAILABLE"),
-        ("overloaded", 502, "UNAVAILABLE"),
+        ("overloaded", 503, "UNAVAILABLE"),
         ("invalid_key", 503, "UNAVAILABLE"),
         ("rate_limit", 429, "RESOURCE_EXHAUSTED"),
     ],
 )
-def test_the_providers_troubles_are_told(gate, fault, code, status):
+def test_the_providers_troubles_are_told(gateway, fault, code, status):
     with pytest.raises(errors.APIError) as failed:
-        generate(gate, f"[[fault:{fault}]]")
+        generate(gateway(), f"[[fault:{fault}]]")
     assert (failed.value.code, failed.value.status) == (code, status)
     for private in ["sk-", "org-", "billing"]:
         assert private not in str(failed.value.details)
