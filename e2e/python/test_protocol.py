@@ -1,6 +1,6 @@
 """What the official client asks and gets when no limit is in the way."""
 
-from harness import CLAUDE, KEYS, NAMES, ask
+from harness import CLAUDE, COMMAND, DEPLOYMENT, GEMINI, KEYS, NAMES, OTHERS, ask
 
 TOOL = {
     "type": "function",
@@ -103,8 +103,9 @@ def test_streamed_responses(gate):
 
 def test_models_are_those_of_the_caller(gate):
     names = {model.id for model in gate.client().models.list()}
-    assert names == {*NAMES, CLAUDE}
-    assert [model.id for model in gate.client("NARROW_KEY").models.list()] == [CLAUDE, "gpt-4o-mini"]
+    assert names == {*NAMES, *OTHERS, DEPLOYMENT}
+    narrow = {model.id for model in gate.client("NARROW_KEY").models.list()}
+    assert narrow == {"gpt-4o-mini", CLAUDE, COMMAND, GEMINI}
     assert gate.client().models.retrieve("gpt-4o").id == "gpt-4o"
 
 

@@ -15,7 +15,7 @@ use self::names::fields;
 use crate::read::field::{self, items};
 use crate::read::{Draft, Generation, hidden, stored};
 use crate::walk::{Kind, Path, Value};
-use crate::{CapField, Endpoint, Extra, Malformed, StoredKind};
+use crate::{CapField, Endpoint, Extra, Malformed, StoredKind, ToolList};
 
 /// The fields that decide something here, in the first of their two spellings.
 const GOVERNED: &[&str] = &[
@@ -90,12 +90,18 @@ fn counted_request(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Resu
         let why = "`contents` are given beside it; give one of the two";
         return Err(Malformed::unsupported(value, path, why));
     }
+    let before = draft.tools.len();
     fields(value, path, (GOVERNED, "a request: an object"), |key, value, path| {
         if key == "generateContentRequest" {
             return Err(Malformed::wrong(value, path, "no request in a request"));
         }
         top(draft, key, value, path)
-    })
+    })?;
+    // Tools are taken out of bodies, not of requests in them.
+    for tool in draft.tools.iter_mut().skip(before) {
+        tool.list = ToolList::Inside;
+    }
+    Ok(())
 }
 
 /// `serviceTier`, as a word or as the name of its enumeration.

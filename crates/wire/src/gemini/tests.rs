@@ -67,6 +67,10 @@ fn what_is_counted_may_be_a_whole_request() {
         "contents":[{"parts":[{"text":"hi"}]}],"systemInstruction":{"parts":[{"text":"be"}]}}}"#;
     let ask = read(to(COUNT), inner.as_bytes()).unwrap();
     assert_eq!(texts(inner, &ask), ["hi", "be"]);
+    let tool = r#"{"generateContentRequest":{"contents":[{"parts":[]}],"tools":[{"googleSearch":{}},
+        {"functionDeclarations":[{"name":"find"}]}]}}"#;
+    let ask = read(to(COUNT), tool.as_bytes()).unwrap();
+    assert!(ask.tools.len() == 2 && ask.tools.iter().all(|it| it.list == ToolList::Inside));
     let both = body(r#""generate_content_request":{"contents":[{"parts":[{"text":"x"}]}]}"#);
     assert_eq!(refused(COUNT, &both).kind, MalformedKind::Unsupported);
     let turned = r#"{"generateContentRequest":{"contents":[{"parts":[]}]},"contents":[{}]}"#;
