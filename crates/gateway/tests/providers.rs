@@ -327,7 +327,7 @@ async fn keys_in_queries_and_paths_that_nobody_serves_are_refused_in_geminis_wor
 #[tokio::test]
 async fn the_providers_troubles_are_told_in_the_callers_protocol() {
     for (rebuff, status) in [
-        (Rebuff::Overloaded, 502),
+        (Rebuff::Overloaded, 503),
         (Rebuff::InvalidKey, 503),
         (Rebuff::RateLimit, 429),
         (Rebuff::ContextLength, 400),
@@ -336,6 +336,9 @@ async fn the_providers_troubles_are_told_in_the_callers_protocol() {
             let act = Act::default().with(Fault::Refused(rebuff));
             let house = standing_still(&["9 requests per minute per ip"], act).await;
             let answer = house.caller(None).post(&path, &body).await;
+            // Cohere has no word for a provider that has too much to do.
+            let is_plain = path == COHERE && rebuff == Rebuff::Overloaded;
+            let status = if is_plain { 502 } else { status };
             assert_eq!(answer.status.as_u16(), status, "{rebuff:?} {path} {answer:?}");
             let told = answer.json();
             let shape = if path == COHERE { &told["id"] } else { &told["error"]["message"] };

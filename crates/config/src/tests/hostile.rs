@@ -34,7 +34,7 @@ fn what_is_not_yaml_is_shown_where_it_ends() {
     let table = [
         ("limits: [a\nb: c", "tollgate.yaml:2:2  the file"),
         ("a: \"x\0y\"", "tollgate.yaml:1:6  the file"),
-        ("a: 'x\nb: y", "tollgate.yaml:2:1  the file"),
+        ("a: 'x\nb: y", "tollgate.yaml:1:4  the file"),
         ("a: b: c", "not YAML"),
         ("a:\n\t- b", "not YAML"),
         ("a: @b", "not YAML"),
