@@ -145,6 +145,6 @@ async fn find_room(
 
 /// How long a request may have to wait for what a provider allows its account, without being told
 /// to come back instead,
-const HELD_FOR: Span = Span::from_secs(1);
+pub(crate) const HELD_FOR: Span = Span::from_secs(1);
 /// and how long in all, where others were faster each time.
-const HELD_MAX: Span = Span::from_secs(5);
+pub(crate) const HELD_MAX: Span = Span::from_secs(5);

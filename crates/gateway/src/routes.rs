@@ -229,15 +229,17 @@ impl Attempt {
         };
         let mut now = self.gate.clock().now();
         let last = now.plus(PATIENCE);
-        let mut waited = false;
         while starts_at > now {
-            if starts_at > last || waited && self.gate.clock().now() < starts_at {
+            if starts_at > last {
                 return Err(starts_at);
             }
             let wait = starts_at.since(now);
             tokio::time::sleep(std::time::Duration::from_millis(wait.as_millis())).await;
-            waited = true;
             now = self.gate.clock().now();
+            if now < starts_at {
+                // The clock stands still, and so do the provider's limits.
+                return Err(starts_at);
+            }
             if let Some(pass) = &mut self.pass {
                 starts_at = self.known.route().due(pass, now);
             }

@@ -8,8 +8,9 @@
 //!
 //! Another route costs nothing but the attempt. A wait is backoff with jitter, or what the
 //! providers have promised, and takes a retry out of the budget; how often the routes are gone
-//! through is bounded. What a provider may have worked on is sent again only where that does no
-//! harm.
+//! through is bounded. Who was sent nowhere, because every route is full for a moment, is held for
+//! that moment instead of being told to come back. What a provider may have worked on is sent again
+//! only where that does no harm.
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use crate::fault::{Fault, judged, unanswered};
 use crate::flight::Flight;
 use crate::headers::forwardable;
 use crate::identify::Inbound;
+use crate::pipeline::{HELD_FOR, HELD_MAX};
 use crate::routes::Attempt;
 use crate::telemetry::Outcome;
 use crate::upstream::{Post, SendError};
@@ -61,6 +63,10 @@ struct Tries {
     passes: bool,
     /// Whether nothing more may be sent.
     is_over: bool,
+    /// When the first of the routes that are full has room.
+    room_at: Option<Timestamp>,
+    /// How long it was held for such a moment, in all.
+    held: Span,
 }
 
 /// Sends the request to the candidate that holds the reservation, then to the next ones.
@@ -175,6 +181,22 @@ impl Tries {
         self.passes |= fault.passes();
         self.asked |= fault.was_asked();
         self.is_over = fault.may_have_worked() && !flight.may_be_repeated();
+        if let Fault::Full(at) = fault {
+            self.room_at = Some(self.room_at.map_or(at, |known| known.min(at)));
+        }
+    }
+
+    /// The routes are gone through again.
+    fn begin_round(&mut self) {
+        (self.asked, self.passes, self.room_at) = (false, false, None);
+    }
+
+    /// Until when to hold what was sent nowhere in this round; nothing where that is too long.
+    fn hold(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let room_at = self.room_at.filter(|_| !self.asked)?;
+        let wait = room_at.since(now);
+        self.held = self.held.plus(wait);
+        (wait <= HELD_FOR && self.held <= HELD_MAX).then_some(room_at)
     }
 
     /// How long until the routes may be asked again: what they have promised, and what backoff
@@ -202,6 +224,12 @@ async fn goes_on(flight: &mut Flight, tries: &mut Tries, body: &Bytes) -> bool {
         return true;
     }
     let now = flight.gate().clock().now();
+    if let Some(room_at) = tries.hold(now) {
+        tries.begin_round();
+        sleep(room_at.since(now)).await;
+        // A clock that stands still brings no room.
+        return flight.gate().clock().now() >= room_at && flight.start_over(body).await;
+    }
     let Some(pause) = tries.pause(flight, now) else {
         return false;
     };
@@ -210,9 +238,13 @@ async fn goes_on(flight: &mut Flight, tries: &mut Tries, body: &Bytes) -> bool {
     if !may_retry {
         return false;
     }
-    tokio::time::sleep(Duration::from_millis(pause.as_millis())).await;
-    (tries.asked, tries.passes) = (false, false);
+    sleep(pause).await;
+    tries.begin_round();
     flight.start_over(body).await
+}
+
+async fn sleep(span: Span) {
+    tokio::time::sleep(Duration::from_millis(span.as_millis())).await;
 }
 
 /// The provider refused the request itself.

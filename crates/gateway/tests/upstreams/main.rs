@@ -14,3 +14,4 @@ mod account;
 mod outages;
 mod recovery;
 mod refusals;
+mod retries;
