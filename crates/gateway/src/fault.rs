@@ -65,6 +65,9 @@ impl Judged {
             Judgement::Failed { overloaded: true } => {
                 Err(Fault::Overloaded(self.report.retry_after))
             }
+            Judgement::Failed { overloaded: false } if is_of_a_proxy(self.told.status()) => {
+                Err(Fault::BrokeOff)
+            }
             Judgement::Answered | Judgement::Failed { overloaded: false } => Err(Fault::Failed),
         }
     }
@@ -133,6 +136,12 @@ pub(crate) fn unanswered(provider: &str, error: &SendError) -> Fault {
         }
         SendError::TimedOut => Fault::TimedOut,
     }
+}
+
+/// Whether whoever stands before the provider gave up, while the provider may work on: 408, 502
+/// and 504 (RFC 9110, section 15), and 520 to 524, which are Cloudflare's.
+fn is_of_a_proxy(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 502 | 504 | 520..=524)
 }
 
 /// The beginning of an error's body: enough to judge it, and a bound on what it may cost.

@@ -239,11 +239,14 @@ const WEB: Option<&str> = Some("web-secret-00000000");
 const RESPONSES: &str = "/v1/responses";
 
 /// (trouble, whether the account may have begun to work)
-const BEGUN: [(Trouble, bool); 4] = [
+const BEGUN: [(Trouble, bool); 6] = [
     (Trouble::ConnectionRefused, false),
     (Trouble::Fault(Fault::Refused(Rebuff::Status(500))), false),
     (Trouble::Fault(Fault::Reset), true),
     (Trouble::Fault(Fault::Hang), true),
+    // A load balancer gives up, and what is behind it works on.
+    (Trouble::Fault(Fault::Refused(Rebuff::BadGateway)), true),
+    (Trouble::Fault(Fault::Refused(Rebuff::Status(504))), true),
 ];
 
 #[tokio::test]
