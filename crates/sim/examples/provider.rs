@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::net::TcpListener;
-use tollgate_sim::provider::{Act, Allowance, Fault, Mixture, Provider, Script, Seen};
+use tollgate_sim::provider::{Act, Allowance, Fault, Mixture, Provider, Script, Seen, Style};
 use tollgate_units::{Span, Tokens};
 
 /// A scripted OpenAI-protocol provider on the loopback interface.
@@ -102,7 +102,11 @@ fn script(options: &Options) -> Script {
     }
     if let (Some(requests), Some(tokens)) = (options.requests_per_minute, options.tokens_per_minute)
     {
-        script = script.within(Allowance { requests, tokens: Tokens::new(tokens) });
+        script = script.within(Allowance {
+            requests,
+            tokens: Tokens::new(tokens),
+            style: Style::OpenAi,
+        });
     }
     if options.forget {
         script = script.forgetting();

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-pub use allowance::Allowance;
+pub use allowance::{Allowance, Style};
 pub use asked::{Asked, Endpoint, Keeping};
 pub use fault::{Fault, Rebuff};
 pub use ledger::{Counters, End, Seen};

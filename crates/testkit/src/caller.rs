@@ -71,6 +71,12 @@ impl Caller {
         self
     }
 
+    /// The same caller at another address: a provider, where a gateway is left out.
+    #[must_use]
+    pub fn to(self, addr: SocketAddr) -> Self {
+        Self { base: format!("http://{addr}"), ..self }
+    }
+
     /// Posts `body` to `path` and reads the whole answer.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.post_bytes(path, body.to_string()).await

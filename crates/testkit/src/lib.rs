@@ -31,6 +31,7 @@ use tollgate_policy::Policy;
 use tollgate_sim::{Provider, Script};
 use tollgate_store::{AnswerBounds, Answers, Clock, ClockHand, Memory, Owners, Registry};
 use tollgate_units::{Span, Timestamp};
+use tollgate_wire::dialect_of;
 
 pub use caller::{Answer, Caller, Running, chat, message};
 pub use signer::Signer;
@@ -63,7 +64,8 @@ impl Plot {
     /// A house with the policy of `yaml`. Its provider `sim` is added, and serves `gpt-4o-mini` and
     /// `gpt-4o` unless the policy names models itself. Where the policy speaks of `claude`, so is
     /// the same provider as `claude`, in Anthropic's protocol; it serves `claude-haiku-4-5`. So it
-    /// is with `command-a` of Cohere's, `gemini-2.5-flash` and `azure-4o`.
+    /// is with `command-a` of Cohere's, `gemini-2.5-flash` and `azure-4o`. An account named
+    /// `openai` is spoken to in the dialect of limits that OpenAI itself has.
     pub fn new(yaml: &str) -> Self {
         Self {
             yaml: yaml.to_owned(),
@@ -122,7 +124,11 @@ impl Plot {
                 name: upstream.name.clone(),
                 base_url: upstream.base_url.clone(),
                 protocol: upstream.protocol,
-                dialect: upstream.dialect(),
+                // As at its own host, which no test asks.
+                dialect: match &*upstream.name {
+                    "openai" => dialect_of("openai", "api.openai.com"),
+                    _ => upstream.dialect(),
+                },
                 azure: upstream.azure.clone(),
                 api_key: upstream.api_key.clone(),
             })

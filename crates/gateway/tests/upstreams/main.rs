@@ -12,6 +12,8 @@
 
 mod account;
 mod outages;
+mod overload;
 mod recovery;
 mod refusals;
 mod retries;
+mod routing;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE};
@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tollgate_units::{Span, Tokens};
+use tollgate_units::{Span, Timestamp};
 
-use super::allowance::{Left, TooMuch, go_duration};
+use super::allowance::{Left, Style, TooMuch, go_duration};
 use super::asked::{Asked, Endpoint, NotUnderstood, Tongue};
 use super::body::{Answer, Broken, Paced, Pause};
 use super::fault::{Fault, INVALID, ORGANISATION, Rebuff, error, rate_limited};
@@ -192,7 +192,7 @@ async fn act(house: &House, resets: &Arc<AtomicBool>, arrival: Arrival, asked: &
     }
     if let Err(refused) = take(house, &turn, &mut headers) {
         entry.ends(End::Refused(429));
-        return Ok(too_much(headers, &turn, &refused));
+        return Ok(too_much(house, headers, (asked, &turn), &refused));
     }
     let events = asked.stream.then(|| turn.events()).flatten();
     let released = head_pause(&act, &turn, events.is_some(), released).await;
@@ -259,11 +259,19 @@ fn take(house: &House, turn: &Turn, headers: &mut HeaderMap) -> Result<(), TooMu
     let Some(left) = &house.left else {
         return Ok(());
     };
-    let tokens = Tokens::new(turn.prompt.saturating_add(turn.output()));
     let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
-    let taken = left.take(tokens, house.ledger.now());
-    left.tell(headers);
+    let taken = left.take((turn.prompt, turn.output()), house.ledger.now());
+    left.tell(headers, clock());
     taken
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a provider is another machine, which has a clock of its own"
+)]
+fn clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or_default())
 }
 
 fn account_headers(asked: &Asked) -> HeaderMap {
@@ -318,12 +326,25 @@ fn refused(
     response
 }
 
-fn too_much(mut headers: HeaderMap, turn: &Turn, refused: &TooMuch) -> Response<Answer> {
+fn too_much(
+    house: &House,
+    mut headers: HeaderMap,
+    (asked, turn): (&Asked, &Turn),
+    refused: &TooMuch,
+) -> Response<Answer> {
     let (counts, wait) = ((refused.limit, refused.used, refused.asked), refused.wait);
     let message = rate_limited(&turn.model, refused.unit, counts, &go_duration(wait));
     let body = error(&message, refused.unit, Some("rate_limit_exceeded")).to_string();
     headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs_ceil().max(1)));
-    headers.insert("retry-after-ms", HeaderValue::from(wait.as_millis()));
+    let style =
+        house.left.as_ref().map(|left| left.lock().unwrap_or_else(PoisonError::into_inner).style());
+    // Anthropic says it in whole seconds only.
+    let body = if style == Some(Style::Anthropic) {
+        Rebuff::RateLimit.in_anthropic(&asked.model).1
+    } else {
+        headers.insert("retry-after-ms", HeaderValue::from(wait.as_millis()));
+        body
+    };
     let mut response = fixed(StatusCode::TOO_MANY_REQUESTS, body);
     response.headers_mut().extend(headers);
     response

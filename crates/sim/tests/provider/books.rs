@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Version;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tollgate_sim::provider::{Act, Allowance, End, Script};
+use tollgate_sim::provider::{Act, Allowance, End, Script, Style};
 use tollgate_units::Tokens;
 
 use crate::support::{CHAT, RESPONSES, chat, post, read, send, send_as, start};
@@ -84,7 +84,7 @@ async fn the_most_at_once_is_remembered() {
 
 #[tokio::test]
 async fn over_its_own_limit_it_refuses_and_says_when() {
-    let allowance = Allowance { requests: 2, tokens: Tokens::new(1000) };
+    let allowance = Allowance { requests: 2, tokens: Tokens::new(1000), style: Style::OpenAi };
     let provider = start(Script::of(Act::tokens(10)).within(allowance)).await;
     let body = chat("[[prompt_tokens:90]]", json!({}));
     let got = post(&provider, CHAT, &body).await.unwrap();
