@@ -107,9 +107,17 @@ impl Routes {
         known.entry(name.clone()).or_insert_with(made).clone()
     }
 
-    /// Whether one more retry may be made now.
-    pub(crate) fn may_retry(&self, now: Timestamp) -> bool {
-        locked(&self.budget).withdraw(now)
+    /// Whether one more retry may be made now; and whether the budget is empty, or well, where it
+    /// is one of the two.
+    pub(crate) fn may_retry(&self, now: Timestamp) -> (bool, Option<bool>) {
+        let mut budget = locked(&self.budget);
+        let may_retry = budget.withdraw(now);
+        let is_spent = match may_retry {
+            false => Some(true),
+            true if budget.is_well(now) => Some(false),
+            true => None,
+        };
+        (may_retry, is_spent)
     }
 
     /// A request goes out for the first time: retries are a share of these.

@@ -233,8 +233,10 @@ async fn goes_on(flight: &mut Flight, tries: &mut Tries, body: &Bytes) -> bool {
     let Some(pause) = tries.pause(flight, now) else {
         return false;
     };
-    let may_retry = flight.gate().routes.may_retry(now);
-    flight.gate().alerts.retries(!may_retry, flight.live().webhook.as_ref(), now);
+    let (may_retry, is_spent) = flight.gate().routes.may_retry(now);
+    if let Some(is_spent) = is_spent {
+        flight.gate().alerts.retries(is_spent, flight.live().webhook.as_ref(), now);
+    }
     if !may_retry {
         return false;
     }

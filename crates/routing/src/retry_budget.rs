@@ -46,13 +46,24 @@ impl RetryBudget {
 
     /// Whether no retry is left.
     pub fn is_empty(&self, now: Timestamp) -> bool {
+        self.left(now) < RETRY
+    }
+
+    /// Whether as much as half of the reserve is left. What is spent as fast as it comes in is never
+    /// well, though there is a retry now and then: who tells of an empty budget waits for this
+    /// before telling that it is over.
+    pub fn is_well(&self, now: Timestamp) -> bool {
+        self.left(now) >= i64::from(RESERVE) * RETRY / 2
+    }
+
+    fn left(&self, now: Timestamp) -> i64 {
         let slot = slot_of(now).max(self.slot);
         let kept = (0..SLOTS).filter(|&index| {
             let age = (self.slot + SLOTS as u64 - index as u64) % SLOTS as u64;
             slot - self.slot + age < SLOTS as u64
         });
         let balance: i64 = kept.filter_map(|index| self.slots.get(index)).sum();
-        balance + i64::from(RESERVE) * RETRY < RETRY
+        balance + i64::from(RESERVE) * RETRY
     }
 
     fn write(&mut self, parts: i64, now: Timestamp) {
@@ -110,6 +121,23 @@ mod tests {
         }
         assert!(budget.withdraw(now));
         assert!(budget.is_empty(now));
+    }
+
+    #[test]
+    fn while_everything_fails_the_budget_is_never_well_and_afterwards_it_is() {
+        let mut budget = RetryBudget::new(10);
+        let (mut millis, mut granted) = (5_000_000, 0);
+        while budget.withdraw(Timestamp::from_millis(millis)) {}
+        for _ in 0..3000 {
+            let now = Timestamp::from_millis(millis);
+            budget.deposit(now);
+            // Everybody who fails asks for a retry, and every tenth gets one.
+            granted += u32::from(budget.withdraw(now));
+            assert!(!budget.is_well(now), "at {millis}");
+            millis += 1;
+        }
+        assert_eq!(granted, 300);
+        assert!(budget.is_well(Timestamp::from_millis(millis + 10_000)));
     }
 
     proptest! {

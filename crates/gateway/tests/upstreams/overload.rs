@@ -38,8 +38,12 @@ async fn provider(style: Style) -> Provider {
     let allowance = Allowance { requests: 500, tokens: Tokens::new(TOKENS), style };
     let script = Script::by(move |asked: &Asked| {
         let first_byte = Span::from_millis(Dice::of(SEED, asked.number).between(200, 800));
-        // OpenAI counts what may be generated, if that is more than the prompt may be.
-        let prompt_tokens = (style == Style::OpenAi).then_some(Tokens::ZERO);
+        let prompt_tokens = match style {
+            Style::Anthropic => None,
+            Style::Azure => Some(Tokens::new(8)),
+            // What may be generated counts, where that is more than the prompt may be.
+            Style::OpenAi => Some(Tokens::ZERO),
+        };
         Act { first_byte, prompt_tokens, ..Act::tokens(1000) }
     });
     let words = |asked: &Asked| {
@@ -58,7 +62,8 @@ fn request(style: Style, number: u64) -> (&'static str, Value) {
         return ("/v1/messages", body);
     }
     let mut body = short("m");
-    body["max_tokens"] = json!(tokens);
+    let prompt = if style == Style::Azure { 8 } else { 0 };
+    body["max_tokens"] = json!(tokens - prompt);
     (CHAT, body)
 }
 
@@ -148,7 +153,8 @@ async fn run(style: Style, is_bare: bool) -> (Counters, Told) {
     // Without a gateway, the caller of this house is sent to the provider itself.
     let house = Arc::new(house(style, &provider).await);
     let caller = house.caller(None);
-    let caller = if is_bare { caller.to(provider.addr()) } else { caller };
+    let bare = |caller: Caller| caller.to(provider.addr()).with("anthropic-version", "2023-06-01");
+    let caller = if is_bare { bare(caller) } else { caller };
     let told = offer(caller, style, is_bare).await;
     (provider.counters(), told)
 }
