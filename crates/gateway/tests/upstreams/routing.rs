@@ -131,6 +131,32 @@ async fn accounts_are_drawn_by_their_weights() {
 }
 
 #[tokio::test]
+async fn a_session_stays_at_one_account_and_many_sessions_use_both() {
+    let account = Account::start(Act::default()).await;
+    let yaml = format!(
+        "{}{}
+tiers:
+  pro: {{models: [gpt-4o*]}}
+keys:
+  - {{name: web, secret: key-web-00000000, tier: pro}}
+",
+        account.entry("first"),
+        served_by(""),
+    );
+    let house = Plot::new(&yaml).standing_still(NOON).build().await;
+    let mut at_first = 0;
+    for session in 0..40 {
+        let caller = house.caller(Some("key-web-00000000"));
+        let caller = caller.with("x-tollgate-session", &format!("s{session}"));
+        let answers = volley(&caller, &short("gpt-4o-mini"), 1, 10).await;
+        let served = answers[0].header("x-tollgate-model");
+        assert!(answers.iter().all(|answer| answer.header("x-tollgate-model") == served));
+        at_first += u64::from(served.starts_with("first/"));
+    }
+    assert!((8..=32).contains(&at_first), "{at_first} of 40 sessions");
+}
+
+#[tokio::test]
 async fn what_is_kept_of_an_account_is_for_critical_requests() {
     let act = Act::default()
         .saying("x-ratelimit-limit-requests", "1000")
