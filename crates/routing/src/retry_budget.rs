@@ -49,9 +49,9 @@ impl RetryBudget {
         self.left(now) < RETRY
     }
 
-    /// Whether as much as half of the reserve is left. What is spent as fast as it comes in is never
-    /// well, though there is a retry now and then: who tells of an empty budget waits for this
-    /// before telling that it is over.
+    /// Whether as much as half of the reserve is left. What is spent as fast as it comes in is
+    /// never well, though there is a retry now and then: who tells of an empty budget waits for
+    /// this before telling that it is over.
     pub fn is_well(&self, now: Timestamp) -> bool {
         self.left(now) >= i64::from(RESERVE) * RETRY / 2
     }

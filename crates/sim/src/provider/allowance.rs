@@ -1,9 +1,8 @@
 //! The provider's own limits: requests and tokens a minute, told in the headers of three providers.
 //!
-//! Two leaky buckets, each as large as its minute, or two counters that begin anew with each minute,
-//! decided together. Plain arithmetic over a time
-//! that is handed in; it shares no code with the gateway's limits, so neither hides the other's
-//! mistakes.
+//! Two leaky buckets, each as large as its minute, or two counters that begin anew with each
+//! minute, decided together. Plain arithmetic over a time that is handed in; it shares no code with
+//! the gateway's limits, so neither hides the other's mistakes.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_units::{Span, Timestamp, Tokens};
