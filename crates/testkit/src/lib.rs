@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tollgate_config::Data;
+use tollgate_config::{Data, UpstreamConfig};
 use tollgate_gateway::crew::Crew;
 use tollgate_gateway::server::{Draining, Peer, Server};
 use tollgate_gateway::tasks::Tasks;
@@ -117,22 +117,7 @@ impl Plot {
         };
         assert!(matches!(config.data, Data::Memory), "say where to keep meters with `kept_in`");
         let (meters, issued, owners) = kept(self.data.as_deref(), clock);
-        let accounts: Vec<_> = config
-            .upstreams
-            .iter()
-            .map(|upstream| Account {
-                name: upstream.name.clone(),
-                base_url: upstream.base_url.clone(),
-                protocol: upstream.protocol,
-                // As at its own host, which no test asks.
-                dialect: match &*upstream.name {
-                    "openai" => dialect_of("openai", "api.openai.com"),
-                    _ => upstream.dialect(),
-                },
-                azure: upstream.azure.clone(),
-                api_key: upstream.api_key.clone(),
-            })
-            .collect();
+        let accounts: Vec<_> = config.upstreams.iter().map(account).collect();
         let first_byte = duration(config.timeouts.first_byte);
         let timeouts = Timeouts { connect: Duration::from_secs(5), first_byte };
         let (draining, tasks) = (Draining::new(), Tasks::new());
@@ -250,6 +235,21 @@ fn kept(data: Option<&Path>, clock: Clock) -> (Arc<Memory>, Issued, Owners) {
     };
     let issued = Issued::load(registry.unwrap(), meters.clock().now()).unwrap();
     (meters, issued, owners.unwrap())
+}
+
+fn account(upstream: &UpstreamConfig) -> Account {
+    Account {
+        name: upstream.name.clone(),
+        base_url: upstream.base_url.clone(),
+        protocol: upstream.protocol,
+        // As at its own host, which no test asks.
+        dialect: match &*upstream.name {
+            "openai" => dialect_of("openai", "api.openai.com"),
+            _ => upstream.dialect(),
+        },
+        azure: upstream.azure.clone(),
+        api_key: upstream.api_key.clone(),
+    }
 }
 
 fn duration(span: Span) -> Duration {
