@@ -220,9 +220,13 @@ impl Pool {
         self.limit = seen.limit.or(self.limit);
         self.remaining = seen.remaining.or(self.remaining);
         self.reset_at = seen.reset_at.or(self.reset_at);
-        self.anchor(seen, now);
+        let has_turned = self.anchor(seen, now);
         if let (Some(limit), Some(remaining)) = (self.limit, seen.remaining) {
             let used = limit.saturating_sub(remaining);
+            if let (true, Kind::AtReset(turn)) = (has_turned, &mut self.kind) {
+                turn.begin(used.saturating_add(between.open).saturating_add(between.ahead));
+                return;
+            }
             let grain = if seen.grain > 1 { seen.grain.div_ceil(2) } else { 0 };
             let low = used.saturating_sub(grain);
             // A meter in debt shows nothing left, and not how much less than nothing.
@@ -264,14 +268,15 @@ impl Pool {
         }
     }
 
-    /// Learns when the window of an `AtReset` pool ends.
-    fn anchor(&mut self, seen: &Observed<'_>, now: Timestamp) {
+    /// Learns when the window of an `AtReset` pool ends. Whether the provider is in the next one
+    /// already: ours ends late, because resets are rounded up and the answer has its way.
+    fn anchor(&mut self, seen: &Observed<'_>, now: Timestamp) -> bool {
         let window = self.window;
         let Kind::AtReset(turn) = &mut self.kind else {
-            return;
+            return false;
         };
         let Some(reset_at) = seen.reset_at.filter(|at| *at > now) else {
-            return;
+            return false;
         };
         turn.roll(window, now);
         // Planned starts may lie windows ahead: the same reset, so many windows later.
@@ -282,8 +287,10 @@ impl Pool {
         // Reports of one reset differ by rounding and by the way of the answer. The latest is the
         // one that lets nobody start too early.
         let is_same = turn.is_said && apart <= RESET_SLACK;
+        let has_turned = turn.is_said && said.since(turn.ends_at) > RESET_SLACK;
         turn.ends_at = if is_same { said.max(turn.ends_at) } else { said };
         turn.is_said = true;
+        has_turned
     }
 
     /// The earliest instant from `paced` on at which the window has room.
@@ -394,8 +401,14 @@ impl Turn {
         let window = window.as_millis().max(1);
         let passed = time.since(self.ends_at).as_millis() / window + 1;
         self.ends_at = self.ends_at.plus(Span::from_millis(passed.saturating_mul(window)));
-        self.earlier = (passed, self.used);
-        self.used = 0;
+        self.begin(0);
+        self.earlier.0 = passed;
+    }
+
+    /// Another window, of which so much is used.
+    fn begin(&mut self, used: u64) {
+        self.earlier = (1, self.used);
+        self.used = used;
         self.foreign_before = u64::try_from(self.foreign.max(0)).unwrap_or(u64::MAX);
         self.foreign = 0;
         self.expected = self.foreign_before;

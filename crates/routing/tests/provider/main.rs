@@ -211,7 +211,9 @@ impl World {
 
     fn answered(&mut self, id: u64) {
         let mut flight = self.flights.remove(&id).expect("was sent");
-        let (verdict, report) = flight.answer.expect("has reached the provider");
+        let (verdict, mut report) = flight.answer.expect("has reached the provider");
+        // A reset in bare seconds is read when the answer is there, and counted from then.
+        report.arrives_after(flight.latency - flight.latency / 3);
         let now = Timestamp::from_millis(self.now);
         self.route.heard(&mut flight.pass, &report.observed(), now);
         match verdict {

@@ -76,6 +76,13 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// It took so long to come; what counts from its coming is later by as much.
+    pub(crate) fn arrives_after(&mut self, way: u64) {
+        if self.dialect == Dialect::Windows {
+            self.reset_at = self.reset_at.map(|at| at + way);
+        }
+    }
+
     /// As the dialect's reader would give it.
     pub(crate) fn observed(&self) -> [Observed<'static>; 2] {
         let of = |name, counts, index: usize, limit| Observed {
