@@ -315,7 +315,7 @@ fn route() -> Value {
         ("provider", text("The account.")),
         ("model", text("The provider's own name for the model.")),
         ("breaker", json!({"enum": ["closed", "open", "half_open", "ramping"]})),
-        ("probes_at", maybe("When an open breaker lets a probe through: RFC 3339.")),
+        ("probes_at", maybe("When a probe is let through, where nothing else is: RFC 3339.")),
         ("ramp_percent", known("The share of requests that pass while traffic comes back.")),
         ("refused_until", maybe("Until when the provider has refused: RFC 3339.")),
         ("refused_why", maybe("Why until then, in words.")),

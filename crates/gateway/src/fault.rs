@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     Failed,
     /// It failed, and may have worked on the request before.
     BrokeOff,
+    /// The account may not do this: the operator's business, and nothing that time heals.
+    Forbidden,
     /// The account is out of quota or badly configured: the operator's business.
     Operator,
     /// It is busy with this account's other work.
@@ -58,6 +60,10 @@ impl Judged {
         match self.judgement {
             Judgement::CallerFault => Ok(self.told),
             Judgement::Throttled { retry_after, .. } => Err(Fault::Throttled(retry_after)),
+            // One request may be forbidden where the next is not: some moderate with it.
+            Judgement::OperatorFault if self.told.status() == StatusCode::FORBIDDEN => {
+                Err(Fault::Forbidden)
+            }
             Judgement::Exhausted | Judgement::NoQuota | Judgement::OperatorFault => {
                 Err(Fault::Operator)
             }
@@ -80,7 +86,8 @@ pub(crate) async fn judged(
     response: Response<Incoming>,
 ) -> Judged {
     let (parts, body) = response.into_parts();
-    let patience = Duration::from_millis(live.bounds.idle.as_millis());
+    // Whoever could take the request instead does not wait for a slow excuse.
+    let patience = Duration::from_millis(live.bounds.idle.as_millis()).min(EXPLAINED_IN);
     let body = tokio::time::timeout(patience, explanation(body)).await.unwrap_or_default();
     let (status, now) = (parts.status, gate.clock().now());
     let dialect = live.upstreams.dialect(account);
@@ -159,6 +166,7 @@ async fn explanation(mut body: Incoming) -> Bytes {
 }
 
 const EXPLANATION_BYTES_MAX: usize = 256 * 1024;
+const EXPLAINED_IN: Duration = Duration::from_secs(2);
 
 impl From<Closed> for Fault {
     fn from(closed: Closed) -> Self {
@@ -175,6 +183,7 @@ impl Fault {
         match self {
             Self::BrokeOff
             | Self::Failed
+            | Self::Forbidden
             | Self::Full(_)
             | Self::Operator
             | Self::Overloaded(_)
@@ -193,7 +202,7 @@ impl Fault {
             Self::Operator => Ended::Exhausted,
             Self::Overloaded(retry_after) => Ended::Throttled { retry_after, overloaded: true },
             Self::Throttled(retry_after) => Ended::Throttled { retry_after, overloaded: false },
-            Self::TooLarge => Ended::Ignored,
+            Self::Forbidden | Self::TooLarge => Ended::Ignored,
         }
     }
 
@@ -207,13 +216,24 @@ impl Fault {
             | Self::Shut(_)
             | Self::Throttled(_)
             | Self::TimedOut => true,
-            Self::Operator | Self::TooLarge => false,
+            Self::Forbidden | Self::Operator | Self::TooLarge => false,
         }
     }
 
     /// Whether it was asked and may have worked on the request.
     pub(crate) const fn may_have_worked(self) -> bool {
         matches!(self, Self::BrokeOff | Self::TimedOut)
+    }
+
+    /// How often the routes may be gone through once more after it, where a provider may have
+    /// worked on the request, and may bill for it: a connection that breaks is often a stale one,
+    /// and who needed too long would again.
+    pub(crate) const fn repeats_max(self) -> Option<u32> {
+        match self {
+            Self::BrokeOff => Some(2),
+            Self::TimedOut => Some(0),
+            _ => None,
+        }
     }
 
     /// Whether the route was asked at all.
@@ -228,7 +248,7 @@ impl Fault {
             Self::Overloaded(_) | Self::Shut(_) => 3,
             Self::BrokeOff | Self::Failed | Self::TimedOut => 2,
             Self::TooLarge => 1,
-            Self::Operator => 0,
+            Self::Forbidden | Self::Operator => 0,
         };
         if rank(other) > rank(self) { other } else { self }
     }
@@ -239,7 +259,7 @@ impl Fault {
             Self::BrokeOff | Self::Failed => {
                 (NoticeKind::UpstreamError, "The provider failed to answer.".to_owned(), None)
             }
-            Self::Operator => (
+            Self::Forbidden | Self::Operator => (
                 NoticeKind::UpstreamUnavailable,
                 "The provider does not serve this gateway's account now. The operator has been \
                  told; retrying does not help."

@@ -160,6 +160,9 @@ impl Gateway {
     /// Meters stay as they are.
     pub fn replace(&self, live: Live) -> Arc<Live> {
         self.routes.reconfigure(live.routing);
+        for account in self.live().upstreams.changed(&live.upstreams) {
+            self.routes.forget(account);
+        }
         self.live.swap(Arc::new(live))
     }
 

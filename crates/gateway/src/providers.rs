@@ -22,7 +22,7 @@ pub struct RouteStanding {
     pub model: String,
     /// `closed`, `open`, `half_open` or `ramping`.
     pub breaker: &'static str,
-    /// When an open breaker lets a probe through.
+    /// When a probe is let through, where nothing else is.
     pub probes_at: Option<String>,
     /// The share of requests that pass while traffic comes back, in a hundredth.
     pub ramp_percent: Option<u32>,
@@ -112,7 +112,7 @@ fn standing(known: &Known, now: Timestamp) -> RouteStanding {
             provider: known.name.provider.to_string(),
             model: known.name.model.to_string(),
             breaker,
-            probes_at,
+            probes_at: probes_at.or(outlook.shut.and_then(|shut| shut.next_probe).map(rfc3339)),
             ramp_percent,
             refused_until: outlook.shut.and_then(refused_until),
             refused_why: outlook.shut.map(|shut| why(shut.why)),

@@ -38,6 +38,10 @@ pub(crate) fn respond(
             if let Some(admitted) = flight.admitted() {
                 let shown = admitted.candidate().shown(admitted.held.standings());
                 answer::stand(response.headers_mut(), inbound.protocol(), shown, now);
+                let cap = admitted.plan.cap_set(admitted.candidate(), admitted.output());
+                if let Some(cap) = cap {
+                    response.headers_mut().insert(MAX_OUTPUT_TOKENS, cap.get().into());
+                }
             }
             answer::identify(response.headers_mut(), &inbound.request_id);
             let owed = flight.owed();

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tollgate_policy::{Candidate, Deployment, Plan, Prefer, Priority, RoutingSettings};
 use tollgate_routing as routing;
 use tollgate_routing::{
-    Call, Choice, Closed, Ended, Need, News, Observed, Outlook, Pass, RetryBudget, Room, Route,
-    RouteSettings, order,
+    BreakerState, Call, Choice, Ended, Need, News, Observed, Outlook, Pass, RetryBudget, Room,
+    Route, RouteSettings, Why, order,
 };
 use tollgate_units::{Span, Timestamp, Tokens};
 use tollgate_wire::{Report, Usage};
 
+use crate::fault::Fault;
 use crate::gate::{Gateway, Live};
 use crate::need::{counted, need};
 
@@ -86,7 +87,7 @@ impl Routes {
     }
 
     /// The route to `deployment`.
-    fn to(&self, deployment: &Deployment) -> Arc<Known> {
+    fn to(&self, deployment: &Deployment, now: Timestamp) -> Arc<Known> {
         let (provider, model) = (deployment.provider().clone(), deployment.model().clone());
         let name = Name { provider, model };
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
@@ -96,15 +97,22 @@ impl Routes {
         drop(known);
         let settings = settings_of(&locked(&self.settings));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let route = Mutex::new(Route::new(settings));
+        let fresh = Arc::new(Known { name: name.clone(), route });
         if known.len() >= ROUTES_MAX {
-            // Names that callers made up, and nobody uses now.
-            known.retain(|_, known| Arc::strong_count(known) > 1);
+            // Names that callers made up go, and no route of which something is known.
+            known.retain(|_, known| Arc::strong_count(known) > 1 || !known.is_as_new(now));
         }
-        let made = || {
-            let route = Mutex::new(Route::new(settings));
-            Arc::new(Known { name: name.clone(), route })
-        };
-        known.entry(name.clone()).or_insert_with(made).clone()
+        if known.len() >= ROUTES_MAX {
+            return fresh;
+        }
+        known.entry(name).or_insert(fresh).clone()
+    }
+
+    /// The account called `provider` is another one now: what was known of it says nothing.
+    pub(crate) fn forget(&self, provider: &str) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|name, _| &*name.provider != provider);
     }
 
     /// Whether one more retry may be made now; and whether the budget is empty, or well, where it
@@ -129,6 +137,24 @@ impl Routes {
 impl Known {
     fn route(&self) -> MutexGuard<'_, Route> {
         locked(&self.route)
+    }
+
+    /// Takes a place. An account that is empty or badly configured is the operator's, whoever asks.
+    fn ask(&self, call: &Call, now: Timestamp, die: u64) -> Result<Pass, Fault> {
+        let mut route = self.route();
+        route.ask(call, now, die).map_err(|closed| {
+            let shut = route.outlook(call, now).shut;
+            let is_exhausted = shut.is_some_and(|shut| shut.why == Why::Exhausted);
+            if is_exhausted { Fault::Operator } else { closed.into() }
+        })
+    }
+
+    /// Whether nothing is known of it that a new route would not start with.
+    fn is_as_new(&self, now: Timestamp) -> bool {
+        let route = self.route();
+        let outlook = route.outlook(&Call::default(), now);
+        let is_well = outlook.state == BreakerState::Closed && outlook.shut.is_none();
+        is_well && outlook.in_flight == 0 && route.pools(now).next().is_none()
     }
 
     /// Reads the route, for people.
@@ -186,7 +212,7 @@ impl Gateway {
         let output = Tokens::new(candidate.charges().stretch().least);
         let need = need(live.upstreams.dialect(deployment.upstream()), plan, output);
         let call = call(plan, need);
-        self.routes.to(deployment).look(|route| route.outlook(&call, now))
+        self.routes.to(deployment, now).look(|route| route.outlook(&call, now))
     }
 
     /// Takes a place at the route of `candidate`, where each answer has at most `output` tokens.
@@ -198,13 +224,14 @@ impl Gateway {
         live: &Arc<Live>,
         (plan, candidate): (&Plan, &Candidate),
         output: Tokens,
-    ) -> Result<Attempt, Closed> {
+    ) -> Result<Attempt, Fault> {
         let deployment = candidate.deployment();
         let upstream = deployment.upstream();
         let need = need(live.upstreams.dialect(upstream), plan, output);
-        let known = self.routes.to(deployment);
         let (now, die) = (self.clock().now(), self.die());
-        let pass = known.route().ask(&call(plan, need), now, die)?;
+        let known = self.routes.to(deployment, now);
+        let call = call(plan, need);
+        let pass = known.ask(&call, now, die)?;
         let (gate, live, pass) = (self.clone(), live.clone(), Some(pass));
         Ok(Attempt { gate, live, known, upstream, need, pass, was_sent: false })
     }
@@ -253,6 +280,11 @@ impl Attempt {
             }
         }
         Ok(())
+    }
+
+    /// Where it is.
+    pub(crate) fn route(&self) -> &Name {
+        &self.known.name
     }
 
     /// It is on its way: from now on whoever drops it leaves the provider with it.

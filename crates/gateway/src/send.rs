@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
 use hyper::body::Incoming;
 use tollgate_policy::Ended;
+use tollgate_routing as routing;
 use tollgate_routing::Backoff;
 use tollgate_store::Found;
 use tollgate_units::{Span, Timestamp};
@@ -28,7 +29,7 @@ use crate::flight::Flight;
 use crate::headers::forwardable;
 use crate::identify::Inbound;
 use crate::pipeline::{HELD_FOR, HELD_MAX};
-use crate::routes::Attempt;
+use crate::routes::{Attempt, Name};
 use crate::telemetry::Outcome;
 use crate::upstream::{Post, SendError};
 
@@ -63,6 +64,10 @@ struct Tries {
     passes: bool,
     /// Whether nothing more may be sent.
     is_over: bool,
+    /// How often the routes may be gone through once more, by what may have been worked on.
+    repeats: Option<u32>,
+    /// The routes that failed it: each counts that against itself once.
+    failed: Vec<Name>,
     /// When the first of the routes that are full has room.
     room_at: Option<Timestamp>,
     /// How long it was held for such a moment, in all.
@@ -81,7 +86,7 @@ pub(crate) async fn send(
     flight.gate().routes.first_sent(flight.gate().clock().now());
     let mut tries = Tries::default();
     loop {
-        let fault = match ask(&mut flight, &headers, body).await {
+        let fault = match ask(&mut flight, &mut tries, &headers, body).await {
             Ok(Heard::Flows(response)) => {
                 return Ok(Answered::Flows(Box::new(flight), response));
             }
@@ -110,8 +115,13 @@ enum Heard {
 }
 
 /// One route: takes a place there, waits for its turn, sends, and hears what it says.
-async fn ask(flight: &mut Flight, headers: &HeaderMap, body: &Bytes) -> Result<Heard, Fault> {
-    let mut place = flight.place().map_err(Fault::from)?;
+async fn ask(
+    flight: &mut Flight,
+    tries: &mut Tries,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Heard, Fault> {
+    let mut place = flight.place()?;
     if let Err(room_at) = place.turn().await {
         return Err(Fault::Full(room_at));
     }
@@ -120,7 +130,8 @@ async fn ask(flight: &mut Flight, headers: &HeaderMap, body: &Bytes) -> Result<H
         Ok(response) => response,
         Err(error) => {
             let fault = unanswered(flight.provider(), &error);
-            place.end(fault.ended());
+            let ended = tries.counted(fault, place.route());
+            place.end(ended);
             return Err(fault);
         }
     };
@@ -134,11 +145,12 @@ async fn ask(flight: &mut Flight, headers: &HeaderMap, body: &Bytes) -> Result<H
     flight.was_turned_away();
     match judged.passed() {
         Ok(refusal) => {
-            place.end(tollgate_routing::Ended::Ignored);
+            place.end(routing::Ended::Ignored);
             Ok(Heard::Refused(refusal))
         }
         Err(fault) => {
-            place.end(fault.ended());
+            let ended = tries.counted(fault, place.route());
+            place.end(ended);
             Err(fault)
         }
     }
@@ -181,9 +193,26 @@ impl Tries {
         self.passes |= fault.passes();
         self.asked |= fault.was_asked();
         self.is_over = fault.may_have_worked() && !flight.may_be_repeated();
+        if let Some(most) = fault.repeats_max() {
+            self.repeats = Some(self.repeats.map_or(most, |before| before.min(most)));
+        }
         if let Fault::Full(at) = fault {
             self.room_at = Some(self.room_at.map_or(at, |known| known.min(at)));
         }
+    }
+
+    /// What `fault` says of `route`: a request that fails wherever it goes is counted against each
+    /// route once, or a single one would have it left alone by everybody.
+    fn counted(&mut self, fault: Fault, route: &Name) -> routing::Ended {
+        let ended = fault.ended();
+        if ended != routing::Ended::Failed {
+            return ended;
+        }
+        if self.failed.contains(route) {
+            return routing::Ended::Ignored;
+        }
+        self.failed.push(route.clone());
+        ended
     }
 
     /// The routes are gone through again.
@@ -204,7 +233,8 @@ impl Tries {
     fn pause(&mut self, flight: &Flight, now: Timestamp) -> Option<Span> {
         let retry = &flight.live().routing.retry;
         self.rounds += 1;
-        if !self.asked || !self.passes || self.rounds >= retry.attempts {
+        let most = self.repeats.map_or(retry.attempts, |most| retry.attempts.min(most + 1));
+        if !self.asked || !self.passes || self.rounds >= most {
             return None;
         }
         let backoff = Backoff { base: retry.base, cap: retry.cap };

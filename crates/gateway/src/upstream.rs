@@ -195,6 +195,14 @@ impl Upstreams {
         clean.into()
     }
 
+    /// The accounts of these that are not as they are among `others`: another key, another place,
+    /// or gone.
+    pub(crate) fn changed<'a>(&'a self, others: &'a Self) -> impl Iterator<Item = &'a str> {
+        let is_there = |one: &Upstream| others.accounts.iter().any(|other| other.is_as(one));
+        let changed = self.accounts.iter().filter(move |one| !is_there(one));
+        changed.map(|one| one.name.as_str())
+    }
+
     /// How the account speaks of its limits and its faults.
     pub fn dialect(&self, account: usize) -> &'static Dialect {
         let known = self.accounts.get(account).map(|upstream| upstream.dialect);

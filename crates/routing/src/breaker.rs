@@ -193,17 +193,17 @@ impl Breaker {
         Ok(Permit { generation: self.generation, is_proved: false, is_probe })
     }
 
-    /// The call is being answered: the provider is well, however long the answer is. What comes of
-    /// the rest still counts where it fails.
+    /// The call is being answered. A probe has shown by that what it was sent for, however long the
+    /// answer is; every other call counts by how it ends.
     pub fn proved(&mut self, permit: &mut Permit, now: Timestamp) -> Option<Change> {
-        if permit.generation != self.generation || permit.is_proved {
+        let probes = matches!(self.state, State::HalfOpen { .. });
+        if permit.generation != self.generation || permit.is_proved || !probes {
             return None;
         }
-        let closed = self.close_after_ramp(now);
         let moved = self.succeeded(now);
         (permit.is_proved, permit.is_probe) = (true, false);
         permit.generation = self.generation;
-        moved.or(closed)
+        moved
     }
 
     /// How a call ended. The answer to a call of an earlier state says nothing any more.

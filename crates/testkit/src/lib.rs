@@ -47,6 +47,8 @@ pub struct House {
     /// Its clock's hand, where the clock stands still.
     pub hand: Option<ClockHand>,
     addr: SocketAddr,
+    accounts: Vec<Account>,
+    timeouts: Timeouts,
     draining: Draining,
     tasks: Tasks,
 }
@@ -157,7 +159,7 @@ impl Plot {
         let door = gateway.clone();
         let server = Server::new(listener, draining.clone(), tasks.clone());
         tasks.spawn(server.run(move |request, peer: Peer| door.clone().answer(request, peer.addr)));
-        House { provider, gateway, meters, hand, addr, draining, tasks }
+        House { provider, gateway, meters, hand, addr, accounts, timeouts, draining, tasks }
     }
 }
 
@@ -170,6 +172,25 @@ impl House {
     /// A caller who presents `key`; without one, an anonymous caller.
     pub fn caller(&self, key: Option<&str>) -> Caller {
         Caller::new(self.addr, key)
+    }
+
+    /// Puts the same configuration in force with another key of all accounts.
+    pub fn replace_key(&self, key: &str) {
+        let before = self.gateway.live();
+        let with_key = |account: &Account| {
+            let api_key = Some(key.to_owned().into());
+            Account { api_key, ..account.clone() }
+        };
+        let accounts: Vec<_> = self.accounts.iter().map(with_key).collect();
+        self.gateway.replace(Live {
+            policy: before.policy.clone(),
+            issuers: Issuers::default(),
+            upstreams: Upstreams::new(&accounts, self.timeouts).unwrap(),
+            bounds: before.bounds,
+            webhook: None,
+            routing: before.routing,
+            cache: before.cache,
+        });
     }
 
     /// Where it listens.

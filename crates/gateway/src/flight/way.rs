@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use tollgate_policy::Ended;
-use tollgate_routing::Closed;
 use tollgate_units::Timestamp;
 use tollgate_wire::{Keeping, StoredKind};
 
 use super::Flight;
 use crate::admit::Asking;
+use crate::fault::Fault;
 use crate::gate::moment;
 use crate::routes::Attempt;
 use crate::scales::Weight;
@@ -79,9 +79,9 @@ impl Flight {
     }
 
     /// Takes a place at the route of the candidate that holds the reservation.
-    pub(crate) fn place(&self) -> Result<Attempt, Closed> {
+    pub(crate) fn place(&self) -> Result<Attempt, Fault> {
         let Some(admitted) = &self.admitted else {
-            return Err(Closed::Never);
+            return Err(Fault::Failed);
         };
         let way = (&*admitted.plan, admitted.candidate());
         self.gate.attempt(&self.live, way, admitted.output())

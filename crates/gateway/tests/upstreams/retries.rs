@@ -2,7 +2,7 @@
 
 use tollgate_sim::provider::{Asked, Fault, Rebuff};
 use tollgate_sim::{Act, Script};
-use tollgate_testkit::{House, Plot};
+use tollgate_testkit::{House, Plot, chat};
 use tollgate_units::Span;
 
 use crate::account::{Account, CHAT, NOON, WIDE, attempts, short, standing, total_tokens, volley};
@@ -184,4 +184,62 @@ async fn of_two_accounts_that_refuse_the_one_that_opens_first_is_waited_for() {
     assert_eq!(account.seen(), 1);
     assert!(pauses(&house)[0] + 1 >= 250);
     assert!(standing(&house, "first").refused_until.is_some());
+}
+
+/// A single prompt that its provider could not bear had five tries, which opened the breaker for
+/// everybody.
+#[tokio::test]
+async fn one_request_that_fails_wherever_it_goes_leaves_the_route_to_everybody_else() {
+    let yaml = format!(
+        "retry: {{attempts: 5, base: 1ms, cap: 5s}}\n\
+         breaker: {{failures: 2, error_rate: 100%, cooldown: 60s}}\n{WIDE}"
+    );
+    let house = Plot::new(&yaml).build().await;
+    let caller = house.caller(None);
+    let poison = chat("gpt-4o-mini", "Hi [[fault:500]]");
+    assert_eq!(caller.post(CHAT, &poison).await.status.as_u16(), 502);
+    assert_eq!(house.provider.counters().seen, 5);
+    assert_eq!(caller.post(CHAT, &short("gpt-4o-mini")).await.status.as_u16(), 200);
+    assert_eq!(house.gateway.providers()[0].breaker, "closed");
+    // Two that fail, one after the other, are another matter.
+    for _ in 0..2 {
+        caller.post(CHAT, &poison).await;
+    }
+    assert_eq!(house.gateway.providers()[0].breaker, "open");
+}
+
+#[tokio::test]
+async fn a_request_that_its_provider_forbids_forbids_no_other() {
+    let house = house("{attempts: 1}", Script::default()).await;
+    let caller = house.caller(None);
+    let forbidden = caller.post(CHAT, &chat("gpt-4o-mini", "Hi [[fault:403]]")).await;
+    assert_eq!((forbidden.status.as_u16(), &*forbidden.code()), (503, "upstream_unavailable"));
+    assert_eq!(caller.post(CHAT, &short("gpt-4o-mini")).await.status.as_u16(), 200);
+}
+
+/// A key that was refused stayed refused for up to an hour after it had been corrected.
+#[tokio::test]
+async fn what_is_known_of_an_account_ends_with_its_key() {
+    let house = house("{attempts: 1}", Script::default()).await;
+    let caller = house.caller(None);
+    let refused = chat("gpt-4o-mini", "Hi [[fault:401]]");
+    for _ in 0..2 {
+        let answer = caller.post(CHAT, &refused).await;
+        assert_eq!(answer.status.as_u16(), 503);
+        assert_eq!(answer.header("x-should-retry"), "false", "whoever asks is told the same");
+    }
+    assert_eq!(house.provider.counters().seen, 1);
+    assert!(house.gateway.providers()[0].probes_at.is_some());
+    house.replace_key("sk-another-key-0002");
+    assert_eq!(caller.post(CHAT, &short("gpt-4o-mini")).await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn what_took_too_long_is_not_asked_again_of_the_same_route() {
+    let yaml =
+        format!("timeouts: {{first_byte: 300ms}}\nretry: {{attempts: 5, base: 1ms}}\n{WIDE}");
+    let house = Plot::new(&yaml).build().await;
+    let answer = house.caller(None).post(CHAT, &chat("gpt-4o-mini", "Hi [[fault:hang]]")).await;
+    assert_eq!(answer.status.as_u16(), 504);
+    assert_eq!(house.provider.counters().seen, 1);
 }
