@@ -101,6 +101,14 @@ impl Relay {
         relay
     }
 
+    /// The first piece of it has come already.
+    pub(crate) fn beginning(mut self, first: Option<Bytes>) -> Self {
+        if let Some(first) = first {
+            self.take(first);
+        }
+        self
+    }
+
     /// Keeps what goes by, to be given again.
     pub(crate) fn keeping(mut self, kept: Option<Keeping>) -> Self {
         self.kept = kept.map(Box::new);
@@ -364,7 +372,8 @@ impl Body for Relay {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        if self.ready.is_empty() {
+        // Also when the last of it is ready: its end is looked for before it goes out.
+        if self.ready.is_empty() || self.may_be_over() {
             ready!(self.pull(context));
         }
         if let Some(piece) = self.ready.pop_front() {
@@ -397,8 +406,10 @@ impl Body for Relay {
 
     fn size_hint(&self) -> SizeHint {
         match (&self.reading, &self.upstream) {
-            (Reading::Whole { .. }, Some(upstream)) if self.ready.is_empty() => {
-                upstream.size_hint()
+            (Reading::Whole { .. }, Some(upstream)) => {
+                let ready = self.ready.iter().map(|piece| piece.len() as u64).sum::<u64>();
+                let whole = upstream.size_hint().exact().map(|rest| rest.saturating_add(ready));
+                whole.map_or_else(SizeHint::default, SizeHint::with_exact)
             }
             _ => SizeHint::default(),
         }

@@ -49,7 +49,7 @@ pub(crate) fn respond(
             flight.end(ended, Outcome::Answered, response.status());
             response
         }
-        Answered::Flows(flight, response) => {
+        Answered::Flows(flight, response, first) => {
             let (mut head, body) = response.into_parts();
             let events = is_events(&head.headers);
             let readable = is_identity(&head.headers);
@@ -79,7 +79,8 @@ pub(crate) fn respond(
             });
             let hides = plan.asks_usage(candidate);
             let tap = (events && readable).then(|| Tap::new(endpoint, hides));
-            let relay = Relay::new((head.status, body), tap, endpoint, flight).keeping(kept);
+            let relay = Relay::new((head.status, body), tap, endpoint, flight);
+            let relay = relay.beginning(first).keeping(kept);
             Response::from_parts(head, Outgoing::Relay(Box::new(relay)))
         }
     }

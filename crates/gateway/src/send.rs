@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tollgate_policy::Ended;
 use tollgate_routing as routing;
@@ -38,8 +39,9 @@ use crate::upstream::{Post, SendError};
 pub(crate) enum Answered {
     /// As it was answered before; the flight ends with it.
     Again(Box<Flight>, Found),
-    /// With a body that is to be relayed; the flight goes on with it.
-    Flows(Box<Flight>, Response<Incoming>),
+    /// With a body that is to be relayed, of which the first piece is there; the flight goes on
+    /// with it.
+    Flows(Box<Flight>, Response<Incoming>, Option<Bytes>),
     /// With a refusal of the request itself, which passes on.
     Refused(Response<Bytes>),
 }
@@ -87,8 +89,8 @@ pub(crate) async fn send(
     let mut tries = Tries::default();
     loop {
         let fault = match ask(&mut flight, &mut tries, &headers, body).await {
-            Ok(Heard::Flows(response)) => {
-                return Ok(Answered::Flows(Box::new(flight), response));
+            Ok(Heard::Flows(response, first)) => {
+                return Ok(Answered::Flows(Box::new(flight), response, first));
             }
             Ok(Heard::Refused(refusal)) => return Ok(refused(flight, refusal)),
             Err(fault) => fault,
@@ -110,7 +112,7 @@ pub(crate) async fn send(
 
 /// What a route answers.
 enum Heard {
-    Flows(Response<Incoming>),
+    Flows(Response<Incoming>, Option<Bytes>),
     Refused(Response<Bytes>),
 }
 
@@ -126,7 +128,7 @@ async fn ask(
         return Err(Fault::Full(room_at));
     }
     place.sent();
-    let response = match attempt(flight, headers.clone(), body).await {
+    let mut response = match attempt(flight, headers.clone(), body).await {
         Ok(response) => response,
         Err(error) => {
             let fault = unanswered(flight.provider(), &error);
@@ -137,8 +139,17 @@ async fn ask(
     };
     if response.status().is_success() {
         hear(flight, &mut place, &response);
-        flight.holds(place);
-        return Ok(Heard::Flows(response));
+        return match begins(flight, response.body_mut()).await {
+            Ok(first) => {
+                flight.holds(place);
+                Ok(Heard::Flows(response, first))
+            }
+            Err(fault) => {
+                let ended = tries.counted(fault, place.route());
+                place.end(ended);
+                Err(fault)
+            }
+        };
     }
     let judged = judged((flight.gate(), flight.live()), flight.account(), response).await;
     place.heard(&judged.report);
@@ -154,6 +165,26 @@ async fn ask(
             Err(fault)
         }
     }
+}
+
+/// The first piece of an answer's body; nothing of an empty one. A head alone is no answer: until
+/// something follows, another route may still be asked.
+async fn begins(flight: &Flight, body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
+    let patience = Duration::from_millis(flight.live().bounds.idle.as_millis());
+    let first = async {
+        loop {
+            match body.frame().await {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(piece) if piece.is_empty() => {}
+                    Ok(piece) => return Ok(Some(piece)),
+                    Err(_trailers) => {}
+                },
+                Some(Err(_)) => return Err(Fault::BrokeOff),
+                None => return Ok(None),
+            }
+        }
+    };
+    tokio::time::timeout(patience, first).await.unwrap_or(Err(Fault::TimedOut))
 }
 
 /// What a success says of the provider's limits.

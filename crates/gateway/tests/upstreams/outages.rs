@@ -287,3 +287,32 @@ async fn nothing_is_added_twice_to_a_conversation() {
         assert_eq!(house.provider.counters().seen, 0, "{trouble:?}");
     }
 }
+
+/// A head that nothing followed was passed on, and the request was lost though another account
+/// could have served it.
+#[tokio::test]
+async fn a_head_that_nothing_follows_is_no_answer_yet() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dead = listener.local_addr().unwrap();
+    let cuts = tokio::spawn(async move {
+        loop {
+            let (mut peer, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 16 * 1024];
+            let _read = tokio::io::AsyncReadExt::read(&mut peer, &mut asked).await.unwrap();
+            let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
+                         content-length: 100\r\n\r\n";
+            tokio::io::AsyncWriteExt::write_all(&mut peer, head).await.unwrap();
+        }
+    });
+    let yaml = format!(
+        "  dead: {{kind: openai, base_url: \"http://{dead}/v1\"}}\n\
+         models: {{gpt-4o-mini: {{serve: [dead/gpt-4o-mini, sim/gpt-4o-mini], prefer: listed}}}}\n\
+         {WIDE}"
+    );
+    let house = House::new(&yaml, Script::default()).await;
+    let caller = house.caller(None);
+    let answer = caller.post(CHAT, &short("gpt-4o-mini")).await;
+    assert_eq!((answer.status.as_u16(), answer.whole), (200, true), "{answer:?}");
+    assert_eq!(answer.header("x-tollgate-model"), "sim/gpt-4o-mini");
+    cuts.abort();
+}
