@@ -71,8 +71,7 @@ impl Flight {
     pub(crate) fn new(gate: &Arc<Gateway>, inbound: &Inbound, room: Room) -> Self {
         let Room { admitted, weight, in_shadow } = room;
         let ask = admitted.plan.ask();
-        let weight = if ask.endpoint.only_counts() { Weight::NONE } else { weight };
-        let reserved = weight.counts.input.plus(admitted.output().times(ask.answers));
+        let (weight, reserved) = reserved(&admitted, weight);
         gate.sums.reserved(reserved);
         let plan = &admitted.plan;
         let models = std::iter::once(plan.model()).chain(plan.stand_ins()).cloned().collect();
@@ -495,6 +494,14 @@ impl Drop for Flight {
             self.finish(ended, Outcome::Disconnected, gone);
         }
     }
+}
+
+/// What an admitted request weighs, and the tokens that are reserved for it: the prompt, and all
+/// answers together. Counting tokens reserves none.
+fn reserved(admitted: &Admitted, weight: Weight) -> (Weight, Tokens) {
+    let ask = admitted.plan.ask();
+    let weight = if ask.endpoint.only_counts() { Weight::NONE } else { weight };
+    (weight, weight.counts.input.plus(admitted.output().times(ask.answers)))
 }
 
 fn span(duration: Duration) -> Span {

@@ -67,11 +67,14 @@ pub(crate) async fn repeatable(
     };
     let scope = plan.caller().cache_scope(cache.scope)?;
     let cap = plan.cap_set(candidate, admitted.output());
-    let (ask, headers) = (plan.ask().clone(), inbound.parts.headers.clone());
-    let owned = body.clone();
-    let form = move || normal_form(&ask, &owned, &headers);
-    let form =
-        if body.len() <= FORM_HERE { form() } else { gate.scales.aside(form).await.ok().flatten() };
+    let (ask, headers) = (plan.ask(), &inbound.parts.headers);
+    let form = if body.len() <= FORM_HERE {
+        normal_form(ask, body, headers)
+    } else {
+        let (ask, headers, body) = (ask.clone(), headers.clone(), body.clone());
+        let form = move || normal_form(&ask, &body, &headers);
+        gate.scales.aside(form).await.ok().flatten()
+    };
     Some(Repeatable { key: key(scope, cap, &form?), always, cap })
 }
 

@@ -5,12 +5,11 @@ use tollgate_policy::Ended;
 use tollgate_units::Timestamp;
 use tollgate_wire::{Keeping, StoredKind};
 
-use super::Flight;
+use super::{Flight, reserved};
 use crate::admit::Asking;
 use crate::fault::Fault;
 use crate::gate::moment;
 use crate::routes::Attempt;
-use crate::scales::Weight;
 
 impl Flight {
     /// The attempt failed where nothing is owed; the next candidate takes over, if there is one.
@@ -70,9 +69,7 @@ impl Flight {
             return false;
         }
         admitted.known(Ended::Unsent);
-        let ask = admitted.plan.ask();
-        let weight = if ask.endpoint.only_counts() { Weight::NONE } else { weight };
-        let reserved = weight.counts.input.plus(admitted.output().times(ask.answers));
+        let (weight, reserved) = reserved(admitted, weight);
         gate.sums.rebooked(self.reserved, reserved);
         (self.weight, self.reserved) = (weight, reserved);
         true
