@@ -71,11 +71,14 @@ impl FailureKind {
             | Judgement::NoQuota
             | Judgement::OperatorFault
             | Judgement::TooLarge => Self::Final,
-            Judgement::Failed { .. } => {
-                let retry_after = report(dialect, status, headers, body, now).retry_after;
-                Self::Failed { retry_after }
+            judgement @ (Judgement::Failed { .. } | Judgement::Throttled { .. }) => {
+                let report = report(dialect, status, headers, body, now);
+                match judgement {
+                    _ if report.is_final => Self::Final,
+                    Judgement::Throttled { retry_after } => Self::Throttled { retry_after },
+                    _ => Self::Failed { retry_after: report.retry_after },
+                }
             }
-            Judgement::Throttled { retry_after, .. } => Self::Throttled { retry_after },
         })
     }
 
@@ -164,6 +167,9 @@ mod tests {
             (503, Some(("retry-after", "2")), String::new(), Some(Failed { retry_after: two })),
             (504, None, String::new(), Some(failed)),
             (529, None, String::new(), Some(failed)),
+            (429, Some(("x-should-retry", "false")), String::new(), Some(Final)),
+            (500, Some(("x-should-retry", "false")), String::new(), Some(Final)),
+            (500, Some(("x-should-retry", "true")), String::new(), Some(failed)),
         ];
         for (status, header, body, expected) in table {
             assert_eq!(of(status, header, &body), expected, "{status} {header:?} {body}");

@@ -59,7 +59,7 @@ impl Judged {
     pub(crate) fn passed(self) -> Result<Response<Bytes>, Fault> {
         match self.judgement {
             Judgement::CallerFault => Ok(self.told),
-            Judgement::Throttled { retry_after, .. } => Err(Fault::Throttled(retry_after)),
+            Judgement::Throttled { retry_after } => Err(Fault::Throttled(retry_after)),
             // One request may be forbidden where the next is not: some moderate with it.
             Judgement::OperatorFault if self.told.status() == StatusCode::FORBIDDEN => {
                 Err(Fault::Forbidden)

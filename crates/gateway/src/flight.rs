@@ -47,7 +47,7 @@ pub(crate) struct Flight {
     repeatable: Option<Repeatable>,
     /// Its place at the provider that answers.
     place: Option<Attempt>,
-    /// The models that may serve it, the one it was admitted for first.
+    /// The models that may serve it, the one it was admitted for first; none until that did not.
     models: Vec<Arc<str>>,
     /// Which of them is being asked.
     model: usize,
@@ -73,12 +73,10 @@ impl Flight {
         let ask = admitted.plan.ask();
         let (weight, reserved) = reserved(&admitted, weight);
         gate.sums.reserved(reserved);
-        let plan = &admitted.plan;
-        let models = std::iter::once(plan.model()).chain(plan.stand_ins()).cloned().collect();
         Self {
             repeatable: None,
             place: None,
-            models,
+            models: Vec::new(),
             model: 0,
             gate: gate.clone(),
             live: inbound.live.clone(),

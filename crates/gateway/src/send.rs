@@ -15,7 +15,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tollgate_policy::Ended;
@@ -58,22 +58,32 @@ pub(crate) struct Failure {
 struct Tries {
     /// How often the routes were gone through before.
     rounds: u32,
-    /// Whether a route was asked in this round.
-    asked: bool,
+    round: Round,
     /// The best that can be told, if no route serves it.
     told: Option<Fault>,
-    /// Whether the same may go well later, somewhere.
-    passes: bool,
+    /// Whether the provider that was asked last says that the same must not be sent again.
+    is_final: bool,
     /// Whether nothing more may be sent.
     is_over: bool,
     /// How often the routes may be gone through once more, by what may have been worked on.
     repeats: Option<u32>,
     /// The routes that failed it: each counts that against itself once.
     failed: Vec<Name>,
+    /// How long it was held for a moment of room, in all.
+    held: Span,
+    /// How long it would have to be held now, where that is too long: what the caller is told.
+    wait: Option<Span>,
+}
+
+/// What came of the routes since they were last begun with.
+#[derive(Debug, Default)]
+struct Round {
+    /// Whether a route was asked.
+    asked: bool,
+    /// Whether the same may go well later, somewhere.
+    passes: bool,
     /// When the first of the routes that are full has room.
     room_at: Option<Timestamp>,
-    /// How long it was held for such a moment, in all.
-    held: Span,
 }
 
 /// Sends the request to the candidate that holds the reservation, then to the next ones.
@@ -105,7 +115,7 @@ pub(crate) async fn send(
             {
                 return Ok(Answered::Again(Box::new(flight), found));
             }
-            return Err(failed(flight, inbound, tries.told.unwrap_or(fault)));
+            return Err(failed(flight, inbound, &tries, fault));
         }
     }
 }
@@ -123,6 +133,7 @@ async fn ask(
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Result<Heard, Fault> {
+    tries.is_final = false;
     let mut place = flight.place()?;
     if let Err(room_at) = place.turn().await {
         return Err(Fault::Full(room_at));
@@ -153,6 +164,7 @@ async fn ask(
     }
     let judged = judged((flight.gate(), flight.live()), flight.account(), response).await;
     place.heard(&judged.report);
+    tries.is_final = judged.report.is_final;
     flight.was_turned_away();
     match judged.passed() {
         Ok(refusal) => {
@@ -221,14 +233,14 @@ impl Tries {
     /// A route did not serve the request.
     fn note(&mut self, fault: Fault, flight: &Flight) {
         self.told = Some(self.told.map_or(fault, |told| told.or_better(fault)));
-        self.passes |= fault.passes();
-        self.asked |= fault.was_asked();
+        self.round.passes |= fault.passes() && !self.is_final;
+        self.round.asked |= fault.was_asked();
         self.is_over = fault.may_have_worked() && !flight.may_be_repeated();
         if let Some(most) = fault.repeats_max() {
             self.repeats = Some(self.repeats.map_or(most, |before| before.min(most)));
         }
         if let Fault::Full(at) = fault {
-            self.room_at = Some(self.room_at.map_or(at, |known| known.min(at)));
+            self.round.room_at = Some(self.round.room_at.map_or(at, |known| known.min(at)));
         }
     }
 
@@ -246,17 +258,16 @@ impl Tries {
         ended
     }
 
-    /// The routes are gone through again.
-    fn begin_round(&mut self) {
-        (self.asked, self.passes, self.room_at) = (false, false, None);
-    }
-
     /// Until when to hold what was sent nowhere in this round; nothing where that is too long.
-    fn hold(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let room_at = self.room_at.filter(|_| !self.asked)?;
+    fn hold(&mut self, flight: &Flight, now: Timestamp) -> Option<Timestamp> {
+        let full_until = self.round.room_at.filter(|_| !self.round.asked)?;
+        // Others may have made room since a route was found full.
+        let room_at = flight.room_at(now).map_or(full_until, |at| at.min(full_until));
         let wait = room_at.since(now);
         self.held = self.held.plus(wait);
-        (wait <= HELD_FOR && self.held <= HELD_MAX).then_some(room_at)
+        let is_held = wait <= HELD_FOR && self.held <= HELD_MAX;
+        self.wait = Some(wait).filter(|_| !is_held);
+        is_held.then_some(room_at)
     }
 
     /// How long until the routes may be asked again: what they have promised, and what backoff
@@ -265,7 +276,7 @@ impl Tries {
         let retry = &flight.live().routing.retry;
         self.rounds += 1;
         let most = self.repeats.map_or(retry.attempts, |most| retry.attempts.min(most + 1));
-        if !self.asked || !self.passes || self.rounds >= most {
+        if !self.round.asked || !self.round.passes || self.rounds >= most {
             return None;
         }
         let backoff = Backoff { base: retry.base, cap: retry.cap };
@@ -285,8 +296,8 @@ async fn goes_on(flight: &mut Flight, tries: &mut Tries, body: &Bytes) -> bool {
         return true;
     }
     let now = flight.gate().clock().now();
-    if let Some(room_at) = tries.hold(now) {
-        tries.begin_round();
+    if let Some(room_at) = tries.hold(flight, now) {
+        tries.round = Round::default();
         sleep(room_at.since(now)).await;
         // A clock that stands still brings no room.
         return flight.gate().clock().now() >= room_at && flight.start_over(body).await;
@@ -302,7 +313,7 @@ async fn goes_on(flight: &mut Flight, tries: &mut Tries, body: &Bytes) -> bool {
         return false;
     }
     sleep(pause).await;
-    tries.begin_round();
+    tries.round = Round::default();
     flight.start_over(body).await
 }
 
@@ -322,14 +333,21 @@ fn refused(mut flight: Flight, mut refusal: Response<Bytes>) -> Answered {
 }
 
 /// Nothing is left to try.
-fn failed(flight: Flight, inbound: &Inbound, fault: Fault) -> Failure {
+fn failed(flight: Flight, inbound: &Inbound, tries: &Tries, last: Fault) -> Failure {
+    let fault = tries.told.unwrap_or(last);
     let owed = flight.owed();
     let spent = flight.is_spent();
     let ended = if spent { Ended::Broken(&owed) } else { Ended::Unsent };
     let now = flight.gate().clock().now();
-    let wait = flight.room_at(now).map(|at| at.since(now));
+    // Looked at once more, a wait that was too long to be held could be short enough.
+    let wait = tries.wait.or_else(|| flight.room_at(now).map(|at| at.since(now)));
     let mut failure = Failure { notice: fault.notice(inbound, wait), headers: HeaderMap::new() };
     flight.served(&mut failure.headers);
+    if tries.is_final && !tries.round.passes {
+        failure.headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
     flight.end(ended, fault.outcome(), reply(inbound.protocol(), &failure.notice).status);
     failure
 }
+
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");

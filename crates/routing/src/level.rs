@@ -102,16 +102,19 @@ impl Level {
         }
     }
 
-    /// Raises what stands at `now` to `low`, or lowers it to `high`, when it lies outside. Returns
-    /// whether it did.
-    pub(crate) fn correct(&mut self, standing: u128, low: u128, high: u128) -> bool {
+    /// Raises what stands at `now` to `low`, or lowers it to `high`, when it lies outside.
+    pub(crate) fn correct(&mut self, standing: u128, low: u128, high: u128) {
         if standing < low {
             self.ticks += low - standing;
             self.peak += low - standing;
         } else if standing > high {
-            self.ticks = self.ticks.saturating_sub(standing - high);
-            self.peak = self.peak.saturating_sub(standing - high).max(self.ticks);
+            self.lower(standing - high);
         }
-        standing < low || standing > high
+    }
+
+    /// Lowers it at every planned start.
+    pub(crate) fn lower(&mut self, by: u128) {
+        self.ticks = self.ticks.saturating_sub(by);
+        self.peak = self.peak.saturating_sub(by).max(self.ticks);
     }
 }

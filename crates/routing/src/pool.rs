@@ -263,7 +263,9 @@ impl Pool {
                     return;
                 }
                 let bounds = (low, high.unwrap_or(u64::MAX));
-                turn.correct(bounds, between.ahead, (window, now));
+                let surplus = turn.correct(bounds, between.ahead, (window, now));
+                // What was charged too much is made good, or it were lost to the pace for ever.
+                self.level.lower(u128::from(surplus) * scale);
             }
         }
     }
@@ -377,8 +379,14 @@ impl Turn {
         }
     }
 
-    /// Brings what is used between `low` and `high`; the difference is what others did.
-    fn correct(&mut self, (low, high): (u64, u64), ahead: u64, (window, now): (Span, Timestamp)) {
+    /// Brings what is used between `low` and `high`; the difference is what others did. Returns by
+    /// how much it was too high.
+    fn correct(
+        &mut self,
+        (low, high): (u64, u64),
+        ahead: u64,
+        (window, now): (Span, Timestamp),
+    ) -> u64 {
         let used = self.used.saturating_sub(ahead);
         let right = used.max(low).min(high);
         self.used = right.saturating_add(self.used - used);
@@ -392,6 +400,7 @@ impl Turn {
             FOREIGN_SHOWS..FOREIGN_HINTS => projected.max(self.foreign_before),
             FOREIGN_HINTS.. => self.foreign_before,
         };
+        used.saturating_sub(right)
     }
 
     fn roll(&mut self, window: Span, time: Timestamp) {

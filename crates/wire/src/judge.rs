@@ -14,9 +14,9 @@ use memchr::memmem;
 use tollgate_units::{Span, Timestamp};
 
 use self::explained::Explained;
-use crate::dialect::{Calendar, Dialect, ErrorRule, Meaning, Says, compatible};
+use crate::dialect::{Dialect, ErrorRule, Meaning, Says, compatible};
 use crate::limits::hints::find_ignoring_case;
-use crate::limits::{Counted, DAY, Report, Reported, report_with};
+use crate::limits::{Report, report_with};
 use crate::walk::Value;
 use crate::{Place, sse};
 
@@ -43,10 +43,6 @@ pub enum Judgement {
     Throttled {
         /// When the provider says it recovers.
         retry_after: Option<Span>,
-        /// Whether the limit is one for the day.
-        per_day: bool,
-        /// What the limit counts, where that is said.
-        counts: Option<Counted>,
     },
     /// The request alone is larger than the account's limit: it never fits there as it is.
     TooLarge,
@@ -110,26 +106,8 @@ fn throttled(report: &Report, explained: &Explained) -> Judgement {
     if requested.zip(limit).is_some_and(|(requested, limit)| requested > limit) {
         return Judgement::TooLarge;
     }
-    let mut spent = report.limits.iter().filter(|limit| limit.remaining == Some(0));
-    let one = spent.next().filter(|_| spent.next().is_none());
-    let counts = KINDS.iter().find(|(code, _)| explained.has_code(code)).map(|(_, counts)| *counts);
-    let by_day = ["per day", "(rpd)", "(tpd)"];
-    Judgement::Throttled {
-        retry_after: report.retry_after,
-        per_day: report.limits.iter().any(is_spent_day)
-            || by_day.iter().any(|words| find_ignoring_case(message, words).is_some()),
-        counts: counts.or_else(|| one.map(|limit| limit.counts)),
-    }
+    Judgement::Throttled { retry_after: report.retry_after }
 }
-
-fn is_spent_day(limit: &Reported) -> bool {
-    let is_day = matches!(limit.calendar, Some(Calendar::DayPacific | Calendar::DayUtc))
-        || limit.window == Some(DAY);
-    limit.remaining == Some(0) && is_day
-}
-
-/// OpenAI says in the error's type what ran out.
-const KINDS: &[(&str, Counted)] = &[("requests", Counted::Requests), ("tokens", Counted::Tokens)];
 
 /// The whole number that stands in `message` after `words`, which are in lower case.
 fn number_after(message: &str, words: &str) -> Option<u64> {

@@ -91,6 +91,9 @@ pub struct Report {
     pub limits: Vec<Reported>,
     /// When the provider says to come back.
     pub retry_after: Option<Span>,
+    /// Whether the provider says that the same must not be sent again (`x-should-retry: false`,
+    /// which the official clients of OpenAI and Anthropic obey before anything else).
+    pub is_final: bool,
     /// How many values could not be read.
     pub malformed: u32,
 }
@@ -137,6 +140,7 @@ impl Report {
         }
         ietf::read(told, now, self);
         self.retry_after = self.wait(told, now);
+        self.is_final = told.first("x-should-retry").is_some_and(|said| said == "false");
     }
 
     /// Takes note of a limit, unless there are too many.

@@ -1,5 +1,7 @@
 //! Where a flight goes: the next route, the next model that stands in, and again from the first.
 
+use std::iter;
+
 use bytes::Bytes;
 use tollgate_policy::Ended;
 use tollgate_units::Timestamp;
@@ -27,6 +29,7 @@ impl Flight {
 
     /// Goes over to the next model that stands in, if there is one that has room.
     pub(crate) async fn fall_back(&mut self, body: &Bytes) -> bool {
+        self.know_models();
         while let Some(model) = self.models.get(self.model.saturating_add(1)).cloned() {
             self.model = self.model.saturating_add(1);
             if self.go_over_to(&model, body).await {
@@ -38,11 +41,20 @@ impl Flight {
 
     /// Begins again from the model that it was admitted for.
     pub(crate) async fn start_over(&mut self, body: &Bytes) -> bool {
+        self.know_models();
         self.model = 0;
         let Some(model) = self.models.first().cloned() else {
             return false;
         };
         self.go_over_to(&model, body).await || self.fall_back(body).await
+    }
+
+    /// Who may serve it is asked of the plan that it was admitted by, before another takes over.
+    fn know_models(&mut self) {
+        if let (true, Some(admitted)) = (self.models.is_empty(), &self.admitted) {
+            let plan = &admitted.plan;
+            self.models = iter::once(plan.model()).chain(plan.stand_ins()).cloned().collect();
+        }
     }
 
     /// Has `model` serve it from now on: counted, planned and rebooked anew, under the limits and

@@ -111,6 +111,10 @@ async fn trouble_that_passes_is_waited_out() {
     }
 }
 
+fn says_no(act: Act) -> Act {
+    act.saying("x-should-retry", "false")
+}
+
 #[tokio::test]
 async fn what_no_waiting_helps_is_never_sent_again() {
     let refused = |rebuff| Act::default().with(Fault::Refused(rebuff));
@@ -123,6 +127,8 @@ async fn what_no_waiting_helps_is_never_sent_again() {
         ("401", refused(Rebuff::InvalidKey), 503),
         ("402", refused(Rebuff::Status(402)), 503),
         ("403", refused(Rebuff::Status(403)), 503),
+        ("500 and `x-should-retry: false`", says_no(refused(Rebuff::Status(500))), 502),
+        ("429 and `x-should-retry: false`", says_no(refused(Rebuff::Status(429))), 429),
     ];
     for (name, act, status) in table {
         let house = house("{attempts: 5, base: 1ms, cap: 60s}", Script::of(act.clone())).await;

@@ -26,12 +26,12 @@ fn judged(status: u16, headers: Headers, body: &str) -> Judgement {
     judged_of("", status, headers, body)
 }
 
-const fn throttled_for(millis: Option<u64>, counts: Option<Counted>) -> Judgement {
+const fn throttled_for(millis: Option<u64>) -> Judgement {
     let retry_after = match millis {
         Some(millis) => Some(Span::from_millis(millis)),
         None => None,
     };
-    Judgement::Throttled { retry_after, per_day: false, counts }
+    Judgement::Throttled { retry_after }
 }
 
 const FAILED: Judgement = Judgement::Failed { overloaded: false };
@@ -45,7 +45,7 @@ fn statuses_have_one_meaning_each() {
         (&[400, 404, 405, 409, 413, 415, 422, 499], CallerFault),
         (&[401, 403], OperatorFault),
         (&[402], Exhausted),
-        (&[429], throttled_for(None, None)),
+        (&[429], throttled_for(None)),
         (&[301, 307, 408, 500, 502, 503, 504], FAILED),
         (&[498, 529], OVERLOADED),
     ];
@@ -86,7 +86,7 @@ fn an_exhausted_account_is_no_rate_limit() {
         "[[]]",
     ];
     for body in limited {
-        assert_eq!(judged(429, &[], body), throttled_for(None, None), "{body}");
+        assert_eq!(judged(429, &[], body), throttled_for(None), "{body}");
     }
     let hard = r#"{"error":{"code":"billing_hard_limit_reached"}}"#;
     assert_eq!(judged(400, &[], hard), Judgement::Exhausted);
@@ -124,7 +124,7 @@ fn a_wait_is_believed_when_it_is_sane() {
         (&[], None),
     ];
     for (headers, millis) in table {
-        assert_eq!(judged(429, headers, ""), throttled_for(*millis, None), "{headers:?}");
+        assert_eq!(judged(429, headers, ""), throttled_for(*millis), "{headers:?}");
     }
 }
 

@@ -50,6 +50,7 @@ const PREFIXES: &[&str] = &[
     "x-endpoint-",
     "x-ms-retry-after",
     "x-ratelimit",
+    "x-should-retry",
     "x-tokenlimit-",
     "x-trial-",
 ];

@@ -14,34 +14,27 @@ fn every_known_error_means_what_its_provider_means() {
     }
 }
 
-const TOKENS: Option<Counted> = Some(Counted::Tokens);
-const REQUESTS: Option<Counted> = Some(Counted::Requests);
-
 const KNOWN: &[Row] = &[
     (
         "api.openai.com",
         429,
         &[],
         r#"{"error":{"message":"Rate limit reached for gpt-4o-mini in organization org-1 on tokens per min (TPM): Limit 200000, Used 195869, Requested 4412. Please try again in 84ms. Visit …","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#,
-        throttled_for(Some(84), TOKENS),
+        throttled_for(Some(84)),
     ),
     (
         "api.openai.com",
         429,
         &[("retry-after", "1")],
         r#"{"error":{"message":"Rate limit reached on requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in 20s.","type":"requests","code":"rate_limit_exceeded"}}"#,
-        throttled_for(Some(1_000), REQUESTS),
+        throttled_for(Some(1_000)),
     ),
     (
         "api.openai.com",
         429,
         &[],
         r#"{"error":{"message":"Rate limit reached on requests per day (RPD): Limit 200, Used 200, Requested 1. Please try again in 7m12s.","type":"requests","code":"rate_limit_exceeded"}}"#,
-        Judgement::Throttled {
-            retry_after: Some(Span::from_secs(432)),
-            per_day: true,
-            counts: REQUESTS,
-        },
+        Judgement::Throttled { retry_after: Some(Span::from_secs(432)) },
     ),
     (
         "api.openai.com",
@@ -146,7 +139,7 @@ const KNOWN: &[Row] = &[
         429,
         &[("retry-after", "60")],
         r#"{"type":"error","error":{"type":"rate_limit_error","message":"m"}}"#,
-        throttled_for(Some(60_000), None),
+        throttled_for(Some(60_000)),
     ),
     (
         "anthropic",
@@ -157,7 +150,7 @@ const KNOWN: &[Row] = &[
             ("anthropic-fast-input-tokens-limit", "0"),
         ],
         r#"{"type":"error","error":{"type":"rate_limit_error"}}"#,
-        throttled_for(None, Some(Counted::InputTokens)),
+        throttled_for(None),
     ),
     (
         "anthropic",
@@ -180,14 +173,14 @@ const KNOWN: &[Row] = &[
         429,
         &[],
         r#"{"error":{"code":"429","message":"Requests to the ChatCompletions_Create Operation under Azure OpenAI API version 2024-10-21 have exceeded token rate limit of your current OpenAI S0 pricing tier. Please retry after 60 seconds. …"}}"#,
-        throttled_for(Some(60_000), None),
+        throttled_for(Some(60_000)),
     ),
     (
         "azure-openai",
         429,
         &[],
         r#"{"error":{"code":"429","message":"… Please retry after 86400 seconds."}}"#,
-        throttled_for(Some(86_400_000), None),
+        throttled_for(Some(86_400_000)),
     ),
     (
         "azure-openai",
@@ -202,7 +195,7 @@ const KNOWN: &[Row] = &[
         429,
         &[],
         r#"{"id":"1","message":"You are past the per minute request limit, please wait and try again later."}"#,
-        throttled_for(None, None),
+        throttled_for(None),
     ),
     (
         "cohere",
@@ -220,7 +213,7 @@ const KNOWN: &[Row] = &[
         429,
         &[("x-ratelimit-limit-req-minute", "4"), ("x-ratelimit-remaining-req-minute", "0")],
         r#"{"object":"error","message":"Requests rate limit exceeded","type":"rate_limited","param":null,"code":"1300"}"#,
-        throttled_for(None, REQUESTS),
+        throttled_for(None),
     ),
     (
         "api.mistral.ai",
@@ -241,25 +234,21 @@ const KNOWN: &[Row] = &[
         429,
         &[],
         r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"Quota exceeded for metric: m, limit: 20, model: gemini-2.5-flash\nPlease retry in 40.31807297s.","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"40s"}]}}"#,
-        throttled_for(Some(40_000), None),
+        throttled_for(Some(40_000)),
     ),
     (
         "gemini",
         429,
         &[],
         r#"[{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"Quota exceeded, limit: 20. Please retry in 40.31807297s."}}]"#,
-        throttled_for(Some(40_319), None),
+        throttled_for(Some(40_319)),
     ),
     (
         "gemini",
         429,
         &[],
         r#"{"error":{"code":429,"message":"Quota exceeded for metric: m, limit: 20, model: m. Please retry in 40s.","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaMetric":"m/requests","quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier","quotaValue":"20"}]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"40s"}]}}"#,
-        Judgement::Throttled {
-            retry_after: Some(Span::from_secs(8 * 3600)),
-            per_day: true,
-            counts: REQUESTS,
-        },
+        Judgement::Throttled { retry_after: Some(Span::from_secs(8 * 3600)) },
     ),
     (
         "gemini",
@@ -275,13 +264,7 @@ const KNOWN: &[Row] = &[
         r#"{"error":{"code":429,"message":"Quota exceeded","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaId":"GenerateRequestsPerMinute","quotaValue":"0"}]}]}}"#,
         NoQuota,
     ),
-    (
-        "gemini",
-        429,
-        &[],
-        r#"{"error":{"message":"limit: 0.5 is a share"}}"#,
-        throttled_for(None, None),
-    ),
+    ("gemini", 429, &[], r#"{"error":{"message":"limit: 0.5 is a share"}}"#, throttled_for(None)),
     (
         "gemini",
         400,
@@ -305,7 +288,7 @@ const KNOWN: &[Row] = &[
             ("x-ratelimit-reset", "1767229200000"),
         ],
         r#"{"error":{"code":429,"message":"Rate limit exceeded: free-models-per-day","metadata":{}}}"#,
-        throttled_for(None, REQUESTS),
+        throttled_for(None),
     ),
     (
         "openrouter.ai",
@@ -329,8 +312,8 @@ const KNOWN: &[Row] = &[
         429,
         &[("retry-after", "7.66")],
         r#"{"error":{"message":"m","type":"tokens","code":"rate_limit_exceeded"}}"#,
-        throttled_for(Some(7_660), TOKENS),
+        throttled_for(Some(7_660)),
     ),
     ("api.groq.com", 498, &[], "", OVERLOADED),
-    ("localhost", 429, &[], "<html>", throttled_for(None, None)),
+    ("localhost", 429, &[], "<html>", throttled_for(None)),
 ];
