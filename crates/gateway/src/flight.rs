@@ -22,6 +22,7 @@ use crate::runaway::Heard;
 use crate::scales::Weight;
 use crate::stored;
 use crate::telemetry::{AccessLine, Direction, Ending, Outcome, StoreOp};
+use crate::unattended::Attendance;
 use crate::upstream::Going;
 
 mod way;
@@ -51,6 +52,8 @@ pub(crate) struct Flight {
     models: Vec<Arc<str>>,
     /// Which of them is being asked.
     model: usize,
+    /// Whether somebody waits for it, where that matters.
+    attendance: Option<Attendance>,
     /// The tools that the model called.
     calls: ToolCalls,
     /// The response that the provider has begun to store.
@@ -89,6 +92,7 @@ impl Flight {
             attempts: 0,
             going: None,
             spent: false,
+            attendance: None,
             calls: ToolCalls::default(),
             response: None,
             times: Times {
@@ -122,11 +126,6 @@ impl Flight {
         self.admitted
             .as_ref()
             .is_some_and(|admitted| admitted.plan.ask().keeping == Keeping::Background)
-    }
-
-    /// Whether an answer that nobody waits for is read to its end.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.admitted.as_ref().is_some_and(|admitted| admitted.candidate().deployment().drains())
     }
 
     /// The gateway that it passes.
@@ -185,6 +184,9 @@ impl Flight {
         let owed = self.owed();
         for admitted in [&mut self.admitted, &mut self.in_shadow].into_iter().flatten() {
             admitted.known(Ended::Broken(&owed));
+        }
+        if let Some(attendance) = &self.attendance {
+            attendance.works(self.is_drained());
         }
         self.times.sent = Some(Instant::now());
         going

@@ -15,7 +15,7 @@ use crate::claims::{self, Unclear};
 use crate::gate::{Gateway, Live};
 
 /// A request as it came, less its body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inbound {
     pub(crate) parts: request::Parts,
     /// Whom it comes from: the peer, or the one that a trusted proxy speaks for.

@@ -46,6 +46,7 @@ pub mod tasks;
 pub mod telemetry;
 pub mod tls;
 mod totals;
+mod unattended;
 pub mod upstream;
 mod whose;
 

@@ -27,11 +27,12 @@ use crate::repeats::repeatable;
 use crate::respond::respond;
 use crate::runaway::steady;
 use crate::scales::Weight;
-use crate::send::{Answered, send};
+use crate::send::Answered;
 use crate::sessions::join;
 use crate::shadow;
 use crate::stopped::{Known, Stopped};
 use crate::stored::own;
+use crate::unattended::send_to_the_end;
 
 /// Answers one request for a model.
 pub(crate) async fn answer(
@@ -74,7 +75,7 @@ async fn serve(
         }
         flight.may_repeat(repeatable);
     }
-    let answered = send(flight, inbound, &asked.body).await;
+    let answered = send_to_the_end(flight, inbound, &asked.body).await;
     let answered = answered.map_err(Stopped::upstream(&known.caller))?;
     Ok(respond(answered, gate, &known.caller, inbound))
 }

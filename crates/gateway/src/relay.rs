@@ -424,20 +424,18 @@ impl Drop for Relay {
 
 /// Reads the rest of an answer that nobody waits for, so that what it used is known.
 fn drain(mut rest: Relay) {
-    let Some(tasks) = rest.flight.as_ref().map(|flight| flight.gate().tasks.clone()) else {
+    let Some(flight) = &mut rest.flight else {
         return;
     };
+    let (tasks, until) = (flight.gate().tasks.clone(), flight.drained_until());
     tasks.spawn(async move {
         let read = async {
             while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut rest).poll_frame(cx)).await {}
         };
         // What is not known by then is settled as it is with a connection that broke.
-        let _read_or_not = tokio::time::timeout(DRAINED_FOR, read).await;
+        let _read_or_not = tokio::time::timeout_at(until, read).await;
     });
 }
-
-/// How long the rest of an abandoned answer is read.
-const DRAINED_FOR: Duration = Duration::from_mins(1);
 
 /// How an answer came to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -105,6 +105,7 @@ pub(crate) async fn send(
             Ok(Heard::Refused(refusal)) => return Ok(refused(flight, refusal)),
             Err(fault) => fault,
         };
+        flight.is_left_alone();
         if fault.was_asked() {
             flight.attempted(fault.outcome());
         }
@@ -289,7 +290,7 @@ impl Tries {
 
 /// Goes on to the next route, if there is one, or waits and begins again.
 async fn goes_on(flight: &mut Flight, tries: &mut Tries, body: &Bytes) -> bool {
-    if tries.is_over {
+    if tries.is_over || flight.is_unattended() {
         return false;
     }
     if flight.try_next() || flight.fall_back(body).await {

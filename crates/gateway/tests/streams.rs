@@ -154,37 +154,3 @@ tiers:
     house.settled().await;
     assert_eq!(house.standing(&caller, "100 requests").await, (1, 0));
 }
-
-/// A caller that leaves, where the provider goes on and is read to its end: what it used is known,
-/// and not the whole reservation is paid.
-#[tokio::test]
-async fn the_rest_of_a_stream_is_read_for_the_truth_where_the_provider_goes_on() {
-    let act = Act { hold: Some(Hold::After(Tokens::new(3))), ..Act::tokens(20) };
-    let provider = Provider::start(Script::of(act)).await.unwrap();
-    let yaml = format!(
-        "  other: {{kind: openai, base_url: \"{}\", on_disconnect: drain}}\n\
-         models: {{gpt-4o-mini: {{serve: [other/gpt-4o-mini]}}}}\n\
-         tiers: {{anonymous: {{models: ['*'], limits: [100k tokens per day per ip, \
-         $1 per day per ip, 1 stream at once per ip]}}}}\n",
-        provider.base_url()
-    );
-    let house = House::new(&yaml, Script::default()).await;
-    let caller = house.caller(None);
-    let mut stream = caller.open(CHAT, &streamed("Hi")).await;
-    stream.next().await.unwrap();
-    drop(stream);
-    // The provider's connection is open, and so is the stream.
-    assert_eq!(caller.post(CHAT, &streamed("Hi")).await.status, StatusCode::TOO_MANY_REQUESTS);
-    provider.release();
-    house.settled().await;
-    let seen = provider.seen();
-    assert_eq!(seen.len(), 1);
-    let prompt = seen[0].prompt_tokens.get();
-    assert_eq!(house.standing(&caller, "100k").await, (prompt + 20, 0));
-    assert_eq!(house.standing(&caller, "1 stream ").await, (0, 0));
-    let rows = caller.get("/v1/limits").await.json();
-    let money = rows["limits"].as_array().unwrap().iter().find(|row| row["unit"] == "cost");
-    // 0.15 and 0.60 dollars for a million tokens.
-    let cost = format!("0.{:08}", prompt * 15 + 20 * 60);
-    assert_eq!(money.unwrap()["used"], json!(cost.trim_end_matches('0')), "{rows}");
-}

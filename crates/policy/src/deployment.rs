@@ -23,6 +23,13 @@ pub(crate) struct Account {
     pub(crate) limits: Vec<Arc<BoundLimit>>,
 }
 
+impl Account {
+    /// Whether an answer that nobody waits for is read to its end, because the provider goes on.
+    pub(crate) fn drains(&self) -> bool {
+        self.settings.on_disconnect == OnDisconnect::Drain
+    }
+}
+
 /// One name that callers use.
 #[derive(Debug)]
 pub(crate) struct Model {
@@ -139,7 +146,7 @@ impl Deployment {
 
     /// Whether an answer that nobody waits for is read to its end, because the provider goes on.
     pub fn drains(&self) -> bool {
-        self.account.settings.on_disconnect == OnDisconnect::Drain
+        self.account.drains()
     }
 
     /// Whether the provider may be asked for usage at the end of a stream.

@@ -47,6 +47,7 @@ pub struct Policy {
     /// The headers that limits of models count by, whoever the caller is.
     model_headers: BTreeSet<String>,
     prices: PriceBook,
+    drains: bool,
     pub(crate) min_output: Tokens,
     pub(crate) failed_logins: Arc<BoundLimit>,
     pub(crate) sessions: Sessions,
@@ -137,6 +138,7 @@ impl Policy {
             keys: Vec::new(),
             keys_by_name: HashMap::new(),
             by_digest: HashMap::new(),
+            drains: providers.iter().any(|account| account.drains()),
             proxies: settings.proxies,
             providers,
             tiers,
@@ -184,6 +186,11 @@ impl Policy {
     /// A caller without a key, in the tier called `tier`, if there is one.
     pub fn in_tier(self: &Arc<Self>, tier: &str, ip: IpAddr) -> Option<Caller> {
         Some(Caller::new(self.clone(), None, self.tier_id(tier)?, ip))
+    }
+
+    /// Whether there is a provider whose answers are read to their end when nobody waits.
+    pub const fn drains(&self) -> bool {
+        self.drains
     }
 
     /// The peers that may say who is asking.

@@ -1,8 +1,10 @@
-//! Where a flight goes: the next route, the next model that stands in, and again from the first.
+//! Where a flight goes: the next route, the next model that stands in, and again from the first;
+//! and whether anybody still waits for it.
 
 use std::iter;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use tollgate_policy::Ended;
 use tollgate_units::Timestamp;
 use tollgate_wire::{Keeping, StoredKind};
@@ -12,6 +14,7 @@ use crate::admit::Asking;
 use crate::fault::Fault;
 use crate::gate::moment;
 use crate::routes::Attempt;
+use crate::unattended::Attendance;
 
 impl Flight {
     /// The attempt failed where nothing is owed; the next candidate takes over, if there is one.
@@ -102,6 +105,38 @@ impl Flight {
         let plan = &admitted.plan;
         let look = |candidate| self.gate.outlook(&self.live, plan, candidate, now).room_at;
         plan.candidates().iter().filter_map(look).min()
+    }
+
+    /// Whether an answer that nobody waits for is read to its end.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.admitted.as_ref().is_some_and(|admitted| admitted.candidate().deployment().drains())
+    }
+
+    /// Whether an answer to it may have to be read to its end.
+    pub(crate) fn may_be_drained(&self) -> bool {
+        self.live.policy.drains()
+    }
+
+    /// From now on it is known whether somebody waits for it.
+    pub(crate) fn attended(&mut self) -> Attendance {
+        self.attendance.insert(Attendance::default()).clone()
+    }
+
+    /// Whether its caller is gone.
+    pub(crate) fn is_unattended(&self) -> bool {
+        self.attendance.as_ref().is_some_and(Attendance::is_over)
+    }
+
+    /// Until when its answer is read, whose caller is gone.
+    pub(crate) fn drained_until(&mut self) -> Instant {
+        self.attendance.get_or_insert_default().drained_until()
+    }
+
+    /// No provider is at work on it.
+    pub(crate) fn is_left_alone(&self) {
+        if let Some(attendance) = &self.attendance {
+            attendance.works(false);
+        }
     }
 
     /// Whether it does no harm when a provider works on it twice: what goes on when nobody listens,
