@@ -8,6 +8,7 @@ use tollgate_policy::{Exceed, Limit, Settings, TierSettings};
 use crate::mistakes::Mark;
 use crate::names::{Names, matching};
 use crate::reader::{Field, Reader, Section};
+use crate::stand_ins;
 
 /// A limit that says `then downgrade to`.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ pub(crate) fn note(
 /// Marks every downgrade that leads nowhere, or round in a circle.
 pub(crate) fn check(reader: &mut Reader<'_>, settings: &Settings, names: &Names<'_>) {
     let tiers = settings.tiers.iter().map(|tier| (&*tier.name, tier)).collect();
-    let mut ways = Ways { tiers, models: &names.models, taken: BTreeMap::new() };
+    let mut ways = Ways { settings, tiers, models: &names.models, taken: BTreeMap::new() };
     for downgrade in std::mem::take(&mut reader.downgrades) {
         let target = &*downgrade.target;
         let what = if names.models.contains(target) {
@@ -68,6 +69,7 @@ pub(crate) fn check(reader: &mut Reader<'_>, settings: &Settings, names: &Names<
 
 /// The downgrades that have been found right so far.
 struct Ways<'s> {
+    settings: &'s Settings,
     tiers: BTreeMap<&'s str, &'s TierSettings>,
     models: &'s BTreeSet<&'s str>,
     /// By the tier that they are in; those that are in none, under the empty name.
@@ -79,6 +81,11 @@ impl Ways<'_> {
         let target = &*downgrade.target;
         if matches!(&downgrade.scope, Counted::Model(name) if name == target) {
             return Some(format!("{target} cannot stand in for itself"));
+        }
+        if let Counted::Model(name) = &downgrade.scope
+            && let Some(what) = stand_ins::mistake(self.settings, name, target)
+        {
+            return Some(what);
         }
         let tiers: Vec<&str> = match &downgrade.scope {
             Counted::Tier(name) => vec![name],

@@ -13,7 +13,7 @@ use crate::values::{duration, host_of, size};
 use crate::yaml::{self, Flaw, Node, Value};
 use crate::{
     AlertConfig, AlertFormat, Config, Data, FILE_BYTES_MAX, Mistakes, Source, Timeouts, TlsFiles,
-    downgrades, groups, identity, keys, models, providers, routing, secret, tiers,
+    downgrades, groups, identity, keys, models, providers, routing, secret, stand_ins, tiers,
 };
 
 pub(crate) const FILE_KEYS: Keys = Keys {
@@ -97,6 +97,7 @@ pub fn parse(
     let mut reader = Reader {
         least_output: MIN_OUTPUT_TOKENS,
         downgrades: Vec::new(),
+        stand_ins: Vec::new(),
         text,
         env,
         folder,
@@ -137,6 +138,7 @@ fn read(reader: &mut Reader<'_>, root: &Node, path: PathBuf) -> Option<Config> {
         min_output_tokens: reader.least_output,
     };
     downgrades::check(reader, &settings, &names);
+    stand_ins::check(reader, &settings);
     let issuers = identity::issuers(reader, &file, &names);
     let (listen, admin) = addresses(reader, &file);
     let admin_token = file.get("admin_token");

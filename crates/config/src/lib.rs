@@ -22,6 +22,7 @@ mod reader;
 mod routing;
 mod schema;
 mod secret;
+mod stand_ins;
 mod tiers;
 mod values;
 mod words;

@@ -6,6 +6,7 @@ use tollgate_units::MicroUsdPerMillion;
 
 use crate::names::Names;
 use crate::reader::{Entry, Field, Keys, Reader, Section};
+use crate::stand_ins;
 use crate::tiers;
 use crate::values::price;
 use crate::yaml::Value;
@@ -110,6 +111,7 @@ fn fallback(
         } else if models.iter().any(|it| it == model) {
             reader.mark(item, "expected each model once");
         } else {
+            stand_ins::note(reader, item, name, model);
             models.push(model.to_owned());
         }
     }

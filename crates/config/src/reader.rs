@@ -12,6 +12,7 @@ use tollgate_units::Tokens;
 
 use crate::downgrades::Downgrade;
 use crate::mistakes::{Mark, SHOWN_MAX};
+use crate::stand_ins::StandIn;
 use crate::yaml::{Node, Value};
 
 /// The walk through one file.
@@ -26,6 +27,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) least_output: Tokens,
     /// Limits that send requests to another model, to be checked at the end.
     pub(crate) downgrades: Vec<Downgrade>,
+    pub(crate) stand_ins: Vec<StandIn>,
     /// What has been found.
     pub(crate) marks: Vec<Mark>,
 }

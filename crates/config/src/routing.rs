@@ -83,8 +83,11 @@ pub(crate) fn cache(reader: &mut Reader<'_>, file: &Section<'_>) -> Option<Cache
     ];
     let scope = section.get("scope").and_then(|field| reader.choice(&field, &scopes));
     let ttl = span(reader, &section, "ttl");
-    let expected = "a size from 1KB to 1GiB, such as 256MB";
-    let bytes = section.get("size").and_then(|field| reader.value(&field, expected, size));
+    let expected = "a size from 1MB to 1GiB, such as 256MB";
+    let bytes = section.get("size").and_then(|field| {
+        let read = |text: &str| size(text).filter(|bytes| *bytes >= CACHE_BYTES_MIN);
+        reader.value(&field, expected, read)
+    });
     Some(CacheSettings {
         used: when?,
         scope: scope.unwrap_or(CacheScope::Team),
@@ -119,3 +122,5 @@ fn share(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<u3
 const ATTEMPTS_MAX: u32 = 20;
 const FAILURES_MAX: u32 = 1000;
 const CACHE_BYTES: u64 = 256_000_000;
+/// One answer may have so much.
+const CACHE_BYTES_MIN: u64 = 1_000_000;

@@ -46,7 +46,7 @@ struct Trouble<'a> {
 struct Told<'a> {
     /// In one word.
     kind: &'static str,
-    /// In a sentence; names in it may be anybody's.
+    /// In a sentence.
     text: String,
     details: Value,
     webhook: Option<&'a Arc<Webhook>>,
@@ -61,9 +61,7 @@ impl Told<'_> {
         let mut details = self.details;
         details["kind"] = self.kind.into();
         details["at"] = rfc3339(self.now).into();
-        // Where Slack reads more than words: a user called `<!channel>` calls nobody.
-        let text = self.text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        webhook.send(&json!({"text": text, "tollgate": details}), self.now);
+        webhook.send(&self.text, &details, self.now);
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a configuration to a running gateway: the parts, made in order and put together.
 
-use std::io::Write;
+use std::fs;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -24,7 +25,9 @@ use tollgate_gateway::{
     tls,
 };
 use tollgate_policy::Policy;
-use tollgate_store::{AnswerBounds, Answers, Clock, JournalEvent, Memory, Owners, Registry};
+use tollgate_store::{
+    AnswerBounds, Answers, Clock, JournalEvent, Memory, OpenError, Owners, Registry,
+};
 use tollgate_units::Span;
 
 use crate::Complaint;
@@ -182,7 +185,7 @@ fn open(
     let Data::File(path) = data else {
         return Ok(Memory::new(Clock::system()));
     };
-    if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+    if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
         tracing::warn!(file = %path.display(), "the data file is empty: all counts from zero");
     }
     let metrics = metrics.clone();
@@ -235,7 +238,7 @@ fn bind(which: &str, to: SocketAddr) -> Result<TcpListener, Complaint> {
         // A crowd that arrives at once must not be sent away by the system to try a second later.
         socket.listen(BACKLOG)
     };
-    listen().map_err(|error: std::io::Error| format!("{which}: {to}: {error}"))
+    listen().map_err(|error: io::Error| format!("{which}: {to}: {error}"))
 }
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, Complaint> {
@@ -278,11 +281,33 @@ fn answers(config: &Config, clock: &Clock) -> Result<Option<Answers>, Complaint>
     let bounds = AnswerBounds { bytes_max: cache.bytes, ttl: cache.ttl };
     let opened = match &config.data {
         Data::File(path) => {
-            Answers::open(&path.with_extension("answers.db"), bounds, clock.clone())
+            let path = path.with_extension("answers.db");
+            match Answers::open(&path, bounds, clock.clone()) {
+                // Any of them may be gone at any time; no start should fail for it.
+                Err(OpenError::Corrupt { detail, .. }) => {
+                    tracing::error!(detail, path = %path.display(), "kept answers are damaged: \
+                        they are set aside, and none is kept from before");
+                    set_aside(&path).map_err(|error| format!("kept answers: {error}"))?;
+                    Answers::open(&path, bounds, clock.clone())
+                }
+                opened => opened,
+            }
         }
         Data::Memory => Answers::in_memory(bounds, clock.clone()),
     };
     opened.map(Some).map_err(|error| format!("kept answers: {error}"))
+}
+
+/// Renames a damaged database, and the log that belongs to it.
+fn set_aside(path: &Path) -> io::Result<()> {
+    for ending in ["", "-wal", "-shm"] {
+        let beside = |more: &str| PathBuf::from(format!("{}{ending}{more}", path.display()));
+        match fs::rename(beside(""), beside(".damaged")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
+    }
+    Ok(())
 }
 
 fn webhook(config: &Config) -> Result<Option<Arc<Webhook>>, Complaint> {
@@ -352,7 +377,7 @@ fn admin_token(config: &Config) -> Result<Token, Complaint> {
         return Ok(Token::new(token));
     }
     let file = token_file(&config.data);
-    match std::fs::read_to_string(&file) {
+    match fs::read_to_string(&file) {
         Ok(token) if !token.trim().is_empty() => return Ok(Token::new(token.trim().to_owned())),
         Ok(_) | Err(_) => {}
     }
@@ -364,11 +389,11 @@ fn admin_token(config: &Config) -> Result<Token, Complaint> {
 }
 
 /// Written so that nobody but its owner can read it, from the first byte on.
-fn keep(file: &Path, token: &str) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
+fn keep(file: &Path, token: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
     // An empty file that was there before keeps its own mode.
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
     file.write_all(token.as_bytes())?;
     file.write_all(b"\n")
 }

@@ -171,7 +171,9 @@ pub struct ErrorRule {
 pub enum Says {
     /// One of its codes: `code`, `type`, `status`, `reason`, or Anthropic's `error_code`.
     Code(&'static str),
-    /// Words of its message, in lower case.
+    /// How its message begins, in lower case. Further on it may repeat what the caller wrote.
+    Opening(&'static str),
+    /// Words of its message, in lower case, where nothing of the caller's is repeated.
     Words(&'static str),
 }
 

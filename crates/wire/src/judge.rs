@@ -126,6 +126,10 @@ fn is_said(rule: &ErrorRule, status: StatusCode, explained: &Explained) -> bool 
     rule.at.contains(&status.as_u16())
         && match rule.says {
             Says::Code(code) => explained.has_code(code),
+            Says::Opening(words) => {
+                let opening = explained.message().as_bytes().get(..words.len());
+                opening.is_some_and(|opening| opening.eq_ignore_ascii_case(words.as_bytes()))
+            }
             Says::Words(words) => find_ignoring_case(explained.message(), words).is_some(),
         }
 }

@@ -44,6 +44,24 @@ fn warning(limit: &BoundLimit, used: u64, resets_at: Timestamp) -> Warning<'_> {
     Warning { limit, subject: Some("team:acme".to_owned()), standing, meter: 7 }
 }
 
+/// Slack calls a channel where it reads `<!channel>`; who reads plain text reads what is meant.
+#[tokio::test]
+async fn names_in_an_alert_are_for_reading_only() {
+    let publisher = Publisher::start(ok("ok")).await;
+    let table =
+        [(Format::Slack, "of &lt;!channel&gt; &amp; ana"), (Format::Plain, "of <!channel> & ana")];
+    for (count, (format, told)) in (1..).zip(table) {
+        let fetcher = Fetcher::new(publisher.trust.clone(), Reach::Anywhere);
+        let webhook = Webhook::fetching(fetcher, (publisher.url.parse().unwrap(), format), None);
+        webhook.send("of <!channel> & ana", &json!({}), NOW);
+        while publisher.asked() < count {
+            tokio::task::yield_now().await;
+        }
+        let (_, body) = publisher.heard().unwrap();
+        assert!(body.contains(told), "{format:?} {body}");
+    }
+}
+
 #[tokio::test]
 async fn a_mark_is_told_once_a_window_and_signed() {
     let publisher = Publisher::start(ok("ok")).await;

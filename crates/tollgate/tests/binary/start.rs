@@ -33,6 +33,22 @@ async fn a_damaged_data_file_is_said_to_be_damaged_and_stays_as_it_is() {
     assert_eq!(std::fs::read_to_string(directory.data()).unwrap(), garbage);
 }
 
+/// Any kept answer may be gone at any time: unlike the meters they are no reason not to start.
+#[tokio::test]
+async fn damaged_answers_are_set_aside() {
+    let directory = house().await;
+    let config = std::fs::read_to_string(directory.config()).unwrap();
+    std::fs::write(directory.config(), format!("{config}\ncache: {{use: always}}\n")).unwrap();
+    let answers = directory.data().with_extension("answers.db");
+    let garbage = "no database ".repeat(1000);
+    std::fs::write(&answers, &garbage).unwrap();
+    let running = directory.start(&[]).await;
+    assert_eq!(day(&running).await.requests, 0, "it serves");
+    let aside = directory.data().with_extension("answers.db.damaged");
+    assert_eq!(std::fs::read_to_string(aside).unwrap(), garbage);
+    assert!(answers.exists());
+}
+
 #[tokio::test]
 async fn a_mistake_in_the_configuration_is_shown_at_its_place() {
     let directory = house().await;

@@ -121,10 +121,10 @@ pub(crate) static DIALECT: Dialect = Dialect {
         rule(&[429], Says::Code("enforced_spend_limit_reached"), Meaning::Exhausted),
         rule(
             &[400],
-            Says::Words("you have reached your specified api usage limits"),
+            Says::Opening("you have reached your specified api usage limits"),
             Meaning::Exhausted,
         ),
-        rule(&[400], Says::Words("credit balance is too low"), Meaning::Exhausted),
+        rule(&[400], Says::Opening("your credit balance is too low"), Meaning::Exhausted),
     ],
     stops_billing: Some(true),
 };

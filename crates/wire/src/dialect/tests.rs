@@ -53,7 +53,10 @@ fn headers_and_sayings_are_written_as_they_are_looked_for() {
             }
         }
         for rule in dialect.errors.iter().chain(compatible::ERRORS) {
-            assert!(!matches!(rule.says, Says::Words(words) if !lower(words)), "{rule:?}");
+            let (Says::Code(words) | Says::Opening(words) | Says::Words(words)) = rule.says;
+            assert!(matches!(rule.says, Says::Code(_)) || lower(words), "{rule:?}");
+            // What is wrong with a request is often told in the request's own words.
+            assert!(!rule.at.contains(&400) || !matches!(rule.says, Says::Words(_)), "{rule:?}");
         }
     }
 }

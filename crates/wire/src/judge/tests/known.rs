@@ -110,6 +110,14 @@ const KNOWN: &[Row] = &[
         r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#,
         Exhausted,
     ),
+    // One caller's header once shut every account of everybody.
+    (
+        "anthropic",
+        400,
+        &[],
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"Unexpected value(s) `credit balance is too low` for the `anthropic-beta` header."}}"#,
+        CallerFault,
+    ),
     (
         "anthropic",
         401,
