@@ -2,20 +2,20 @@
 
 use tollgate_policy::{ModelSettings, Prefer, Route};
 use tollgate_tokens::Tariff;
-use tollgate_units::MicroUsdPerMillion;
+use tollgate_units::{MicroUsdPerMillion, MicroUsdPerThousand};
 
 use crate::names::Names;
 use crate::reader::{Entry, Field, Keys, Reader, Section};
 use crate::stand_ins;
 use crate::tiers;
-use crate::values::price;
+use crate::values::micro_dollars;
 use crate::yaml::Value;
 
 pub(crate) const MODEL_KEYS: Keys =
     Keys { known: &["serve", "fallback", "prefer", "limits", "guardrails"], later: &["priority"] };
 pub(crate) const ROUTE_KEYS: Keys = Keys { known: &["to", "weight"], later: &[] };
 pub(crate) const PRICE_KEYS: Keys = Keys {
-    known: &["input", "output", "cached_input", "cache_write", "cache_write_hour"],
+    known: &["input", "output", "cached_input", "cache_write", "cache_write_hour", "search"],
     later: &[],
 };
 
@@ -167,14 +167,21 @@ pub(crate) fn prices(
     prices
 }
 
-/// Reads a set of prices, in dollars for a million tokens.
+/// Reads a set of prices, in dollars for a million tokens or a thousand searches. What is sold by
+/// the search may have no price of tokens.
 pub(crate) fn tariff(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Tariff> {
     let section = reader.section(field, &field.context, &PRICE_KEYS)?;
     let mut read =
-        |key: &str| section.get(key).map(|field| dollars(reader, &field).unwrap_or_default());
+        |key: &str| section.get(key).map(|field| for_tokens(reader, &field).unwrap_or_default());
     let [input, output] = ["input", "output"].map(&mut read);
     let [cached_input, cache_write, cache_write_hour] =
         ["cached_input", "cache_write", "cache_write_hour"].map(&mut read);
+    let search =
+        section.get("search").map(|field| for_searches(reader, &field).unwrap_or_default());
+    let tokens = [input, output, cached_input, cache_write, cache_write_hour];
+    let only_searches = search.is_some() && tokens.iter().all(Option::is_none);
+    let or_none = |price: Option<_>| price.or(only_searches.then(MicroUsdPerMillion::default));
+    let (input, output) = (or_none(input), or_none(output));
     for (key, price) in [("input", input), ("output", output)] {
         if price.is_none() {
             reader.missing(&section, key, &format!("\"{key}: 0.40\""));
@@ -186,13 +193,19 @@ pub(crate) fn tariff(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Tarif
         cache_write,
         cache_write_hour,
         output: output?,
+        search,
         long_context: None,
     })
 }
 
-fn dollars(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<MicroUsdPerMillion> {
+fn for_tokens(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<MicroUsdPerMillion> {
     let expected = "dollars for a million tokens, such as 0.40, with at most six decimals";
-    reader.value(field, expected, price)
+    reader.value(field, expected, |text| micro_dollars(text).map(MicroUsdPerMillion::new))
+}
+
+fn for_searches(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<MicroUsdPerThousand> {
+    let expected = "dollars for a thousand searches, such as 2.50, with at most six decimals";
+    reader.value(field, expected, |text| micro_dollars(text).map(MicroUsdPerThousand::new))
 }
 
 fn provider_and_model<'t>(

@@ -13,6 +13,9 @@ pub fn schema() -> Value {
     let mut defs: Map<String, Value> =
         sections().iter().map(|section| (section.name.to_owned(), section.schema())).collect();
     defs.insert("limit".to_owned(), limit());
+    if let Some(price) = defs.get_mut("price") {
+        need_each_other(price);
+    }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "https://tollgate.dev/tollgate.schema.json",
@@ -67,7 +70,7 @@ fn sections() -> Vec<Section> {
         section("retry", &routing::RETRY_KEYS, &[], retry_fields()),
         section("breaker", &routing::BREAKER_KEYS, &[], breaker_fields()),
         section("cache", &routing::CACHE_KEYS, &[], cache_fields()),
-        section("price", &models::PRICE_KEYS, &["input", "output"], price_fields()),
+        section("price", &models::PRICE_KEYS, &[], price_fields()),
         section("tier", &tiers::TIER_KEYS, &["models"], tier_fields()),
         section("guardrails", &tiers::GUARDRAIL_KEYS, &[], guardrail_fields()),
         section("key", &keys::KEY_KEYS, &["name", "tier"], key_fields()),
@@ -104,7 +107,11 @@ fn file_fields() -> Vec<Said> {
         ("min_output_tokens", "An answer that could have fewer tokens is refused.", tokens("16")),
         ("providers", "The accounts, by a name of your own.", map_of("provider")),
         ("models", "The names that callers use.", map_of("model")),
-        ("prices", "Dollars for a million tokens, by provider/model.", map_of("price")),
+        (
+            "prices",
+            "Dollars for a million tokens or a thousand searches, by provider/model.",
+            map_of("price"),
+        ),
         (
             "unpriced",
             "The price of a model without one; absent, refused where a money limit applies.",
@@ -265,7 +272,24 @@ fn price_fields() -> Vec<Said> {
         ("cached_input", "A million input tokens that were in the cache.", dollars("1.25")),
         ("cache_write", "A million tokens written to the cache.", dollars("3.75")),
         ("cache_write_hour", "The same for an hour.", dollars("6")),
+        (
+            "search",
+            "A thousand searches: what is ranked is paid by these alone, and by tokens without.",
+            dollars("2"),
+        ),
     ]
+}
+
+/// Prices of tokens need both `input` and `output`; a price of searches may stand alone.
+fn need_each_other(price: &mut Value) {
+    price["minProperties"] = 1.into();
+    price["dependentRequired"] = json!({
+        "input": ["output"],
+        "output": ["input"],
+        "cached_input": ["input", "output"],
+        "cache_write": ["input", "output"],
+        "cache_write_hour": ["input", "output"],
+    });
 }
 
 fn tier_fields() -> Vec<Said> {

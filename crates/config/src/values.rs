@@ -3,7 +3,7 @@
 //! Each returns nothing for what it does not understand; the reader knows where that stands. All
 //! are exact: decimal digits to integers, never through a floating-point number.
 
-use tollgate_units::{MicroUsdPerMillion, Span, Tokens};
+use tollgate_units::{Span, Tokens};
 
 /// `500ms`, `10s`, `2m`, `1h`: more than nothing, and at most a day.
 pub(crate) fn duration(text: &str) -> Option<Span> {
@@ -51,8 +51,8 @@ pub(crate) fn tokens(text: &str) -> Option<Tokens> {
     Some(Tokens::new(limit.amount.get())).filter(|tokens| *tokens > Tokens::ZERO)
 }
 
-/// `0.10`, `$2.50`: dollars for a million tokens, at most six decimals, at most a million dollars.
-pub(crate) fn price(text: &str) -> Option<MicroUsdPerMillion> {
+/// `0.10`, `$2.50`: dollars, at most six decimals, at most a million; as micro-dollars.
+pub(crate) fn micro_dollars(text: &str) -> Option<u64> {
     let text = text.strip_prefix('$').unwrap_or(text);
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let fraction = if fraction == "0" { "" } else { fraction.trim_end_matches('0') };
@@ -63,8 +63,7 @@ pub(crate) fn price(text: &str) -> Option<MicroUsdPerMillion> {
     let places = u32::try_from(fraction.len()).ok().filter(|places| *places <= 6)?;
     let decimals: u64 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
     let dollars: u64 = whole.parse().ok().filter(|dollars| *dollars <= 1_000_000)?;
-    let micros = dollars * 1_000_000 + decimals * 10u64.pow(6 - places);
-    Some(MicroUsdPerMillion::new(micros))
+    Some(dollars * 1_000_000 + decimals * 10u64.pow(6 - places))
 }
 
 /// The host of an `http` or `https` URL that has nothing but a host, a port and a path.

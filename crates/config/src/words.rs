@@ -11,8 +11,8 @@ use tollgate_policy::{
     ANONYMOUS, Exceed, Guardrails, KeySettings, Limit, Measure, OnForbiddenTool, Priority, Proxies,
     Settings, SubjectKind, TierSettings, Unit,
 };
-use tollgate_tokens::{PriceBook, Tariff};
-use tollgate_units::{Amount, NanoUsd, Tokens};
+use tollgate_tokens::{Most, PriceBook, Tariff};
+use tollgate_units::{Amount, NanoUsd, Searches, Tokens};
 use tollgate_wire::Protocol;
 
 use crate::names::matching;
@@ -389,11 +389,12 @@ fn smallness(limit: &Limit, tariffs: &[Tariff]) -> Option<String> {
 }
 
 fn ordinary_cost(tariff: &Tariff) -> NanoUsd {
-    let (input, each) = tariff.bound(INPUT, false);
+    let searches = (!tariff.sells_tokens()).then_some(Searches::new(1));
+    let (input, each) = tariff.bound(Most { input: INPUT, searches, ..Most::default() });
     input.plus(each.of(OUTPUT)).to_nano()
 }
 
-/// What one ordinary request puts in and gets out.
+/// What one ordinary request puts in and gets out; of what is sold by the search, it is one.
 const INPUT: Tokens = Tokens::new(500);
 const OUTPUT: Tokens = Tokens::new(500);
 

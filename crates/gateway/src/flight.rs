@@ -8,8 +8,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tollgate_limits::SettlementKind;
 use tollgate_policy::{Bound, Ended, Plan};
 use tollgate_routing as routing;
-use tollgate_units::{NanoUsd, Span, Tokens};
-use tollgate_wire::{Keeping, Stored, StoredKind, ToolCalls, Usage};
+use tollgate_tokens::Most;
+use tollgate_units::{NanoUsd, Searches, Span, Tokens};
+use tollgate_wire::{Billed, Keeping, Stored, StoredKind, ToolCalls, Usage};
 
 use crate::admit::Admitted;
 use crate::alerts;
@@ -171,7 +172,20 @@ impl Flight {
     pub(crate) fn estimated(&self, output: Tokens) -> Usage {
         // What cannot be read is counted as it lies; it was bounded all the same.
         let output = output.min(self.output_reserved());
-        Usage { input: self.weight.counts.input, output, estimated: true, ..Usage::default() }
+        Usage {
+            input: self.weight.counts.input,
+            output,
+            billed: self.billed(None),
+            estimated: true,
+            ..Usage::default()
+        }
+    }
+
+    /// The searches that are paid for, where the request asks for what is sold so: as many as the
+    /// provider has `said`, else as many as were reserved.
+    pub(crate) fn billed(&self, said: Option<Searches>) -> Option<Billed> {
+        let most = self.admitted.as_ref()?.plan.ask().searches?;
+        Some(Billed::Searches(said.unwrap_or(most)))
     }
 
     /// The request goes out now: from here on whoever leaves may have spent the prompt. What is
@@ -316,11 +330,13 @@ impl Flight {
             Ended::Answered(usage) | Ended::Broken(usage) => Some(usage),
             Ended::Refused | Ended::Unsent => None,
         };
-        let bound = Bound {
+        let ask = admitted.plan.ask();
+        let prompt = Most {
             input: self.weight.counts.input,
-            output: self.output_reserved(),
-            cached_for_an_hour: admitted.plan.ask().cached_for_an_hour,
+            cached_for_an_hour: ask.cached_for_an_hour,
+            searches: ask.searches,
         };
+        let bound = Bound { prompt, output: self.output_reserved() };
         let cost = admitted.candidate().cost(ended, bound);
         self.count_metrics(&admitted, usage, cost, outcome);
         let used = usage.map(|usage| usage.input.plus(usage.output)).unwrap_or_default();

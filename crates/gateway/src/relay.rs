@@ -19,7 +19,7 @@ use tollgate_policy::Ended;
 use tollgate_units::{Span, Tokens};
 use tollgate_wire::{
     Endpoint, Stored, Tap, ToolCalls, Usage, answer_text, created_of, is_finished, is_whole,
-    tool_calls_of, usage_of,
+    searches_of, tool_calls_of, usage_of,
 };
 
 use crate::background;
@@ -186,11 +186,14 @@ impl Relay {
 
     /// What the answer used, by the provider's word or else by counting what flowed.
     fn usage(&mut self) -> Usage {
-        let reported = match &self.reading {
-            Reading::Events(tap) => tap.tally().usage.clone(),
-            Reading::Whole { endpoint, kept } => usage_of(*endpoint, &kept.whole()),
+        let (reported, searches) = match &self.reading {
+            Reading::Events(tap) => (tap.tally().usage.clone(), None),
+            Reading::Whole { endpoint, kept } => {
+                let whole = kept.whole();
+                (usage_of(*endpoint, &whole), searches_of(*endpoint, &whole))
+            }
         };
-        reported.unwrap_or_else(|| {
+        let usage = reported.unwrap_or_else(|| {
             self.count_text();
             let flight = self.flight.as_ref();
             let counted = flight.map(|flight| flight.estimated(self.counted)).unwrap_or_default();
@@ -203,7 +206,9 @@ impl Relay {
                 Some(begun) => Usage { output: counted.output, estimated: true, ..begun },
                 None => counted,
             }
-        })
+        });
+        let billed = self.flight.as_ref().and_then(|flight| flight.billed(searches));
+        Usage { billed: billed.or(usage.billed), ..usage }
     }
 
     /// The tools that the model called in the answer so far.

@@ -186,7 +186,8 @@ impl Gateway {
             Some(_) | None => Room::Closed,
         };
         let price = deployment.tariff().map_or(u64::MAX, |tariff| {
-            let usage = Usage { input: plan.counts().input, output, ..Usage::default() };
+            let (input, billed) = (plan.counts().input, plan.ask().billed_at_most());
+            let usage = Usage { input, output, billed, ..Usage::default() };
             tariff.cost(&usage).to_nano().get()
         });
         Choice {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tollgate_limits::{Charge, Charges, Demand};
-use tollgate_tokens::Counts;
+use tollgate_tokens::{Counts, Most};
 use tollgate_units::{Amount, MicroUsdPerMillion, PicoUsd};
 use tollgate_wire::{Endpoint, Extra};
 
@@ -132,16 +132,24 @@ impl Weighed<'_> {
         bound: &BoundLimit,
         deployment: &Deployment,
     ) -> Result<(PicoUsd, MicroUsdPerMillion), Refusal> {
+        let ask = &self.options.ask;
         let unpriced = |what| Refusal::NotPriced {
             what,
-            model: self.options.ask.model.clone(),
+            model: ask.model.clone(),
             limit: bound.public_name(),
         };
-        if let Some(extra) = self.options.ask.extras.first() {
+        if let Some(extra) = ask.extras.first() {
             return Err(unpriced(Some(named(extra))));
         }
         let tariff = deployment.tariff.as_ref().ok_or_else(|| unpriced(None))?;
-        Ok(tariff.bound(self.counts.input, self.options.ask.cached_for_an_hour))
+        if ask.searches.is_none() && !tariff.sells_tokens() {
+            return Err(unpriced(None));
+        }
+        Ok(tariff.bound(Most {
+            input: self.counts.input,
+            cached_for_an_hour: ask.cached_for_an_hour,
+            searches: ask.searches,
+        }))
     }
 }
 
@@ -151,7 +159,6 @@ fn named(extra: &Extra) -> String {
         Extra::HostedTool(kind) => format!("hosted tool \"{kind}\""),
         Extra::Modality(modality) => format!("modality \"{modality}\""),
         Extra::Prediction => "predicted output".to_owned(),
-        Extra::SearchUnits => "search units".to_owned(),
         Extra::ServiceTier(tier) => format!("service tier \"{tier}\""),
     }
 }

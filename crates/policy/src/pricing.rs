@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_units::{NanoUsd, Tokens};
-use tollgate_wire::Usage;
+use tollgate_wire::{Billed, Usage};
 
 use crate::consider::Options;
 use crate::deployment::Deployment;
@@ -15,6 +15,7 @@ pub struct Pricing {
     first: Option<Arc<Deployment>>,
     answers: u64,
     most: Tokens,
+    billed: Option<Billed>,
 }
 
 impl Pricing {
@@ -27,7 +28,7 @@ impl Pricing {
     /// the model has no price.
     pub fn of(&self, input: Tokens, usual: Tokens) -> NanoUsd {
         let output = usual.min(self.most).times(self.answers);
-        let usage = Usage { input, output, ..Usage::default() };
+        let usage = Usage { input, output, billed: self.billed, ..Usage::default() };
         let tariff = self.first.as_ref().and_then(|first| first.tariff());
         tariff.map(|tariff| tariff.cost(&usage).to_nano()).unwrap_or_default()
     }
@@ -37,7 +38,8 @@ impl Options {
     /// What this request would cost, for a statistic of what refusing it saved.
     pub fn pricing(&self) -> Pricing {
         let most = Tokens::new(self.output_bound().stretch.most);
-        Pricing { first: self.model.routes.first().cloned(), answers: self.ask.answers, most }
+        let first = self.model.routes.first().cloned();
+        Pricing { first, answers: self.ask.answers, most, billed: self.ask.billed_at_most() }
     }
 }
 
@@ -46,6 +48,6 @@ impl Plan {
     pub fn pricing(&self) -> Pricing {
         let first = self.candidates.first().map(|first| first.deployment.clone());
         let most = Tokens::new(self.output.stretch.most);
-        Pricing { first, answers: self.ask.answers, most }
+        Pricing { first, answers: self.ask.answers, most, billed: self.ask.billed_at_most() }
     }
 }

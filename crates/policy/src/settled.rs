@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tollgate_tokens::Most;
 use tollgate_units::{Amount, NanoUsd, Tokens};
 use tollgate_wire::Usage;
 
@@ -23,15 +24,13 @@ pub enum Ended<'a> {
     Unsent,
 }
 
-/// The tokens that were reserved for a request.
+/// What was reserved for a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
-    /// Of the prompt.
-    pub input: Tokens,
-    /// Of all answers together.
+    /// For the prompt.
+    pub prompt: Most,
+    /// The tokens of all answers together.
     pub output: Tokens,
-    /// Whether some of the prompt may have been written to a cache for an hour.
-    pub cached_for_an_hour: bool,
 }
 
 impl Candidate {
@@ -56,7 +55,7 @@ impl Candidate {
         let cost = match ended {
             Ended::Refused | Ended::Unsent => return None,
             Ended::Broken(_) if !self.deployment.stops_billing() => {
-                let (prompt, each) = tariff.bound(reserved.input, reserved.cached_for_an_hour);
+                let (prompt, each) = tariff.bound(reserved.prompt);
                 prompt.plus(each.of(reserved.output))
             }
             Ended::Answered(usage) | Ended::Broken(usage) => tariff.cost(usage),

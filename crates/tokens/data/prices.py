@@ -5,9 +5,10 @@
     unzip -j litellm-*.whl litellm/model_prices_and_context_window_backup.json
     python3 prices.py model_prices_and_context_window_backup.json 2026-11-22 > prices.json
 
-Prices are read as decimal text and become whole micro-dollars for a million tokens; one that is
-not whole stops the script. A model gets an entry when tokens are all that it charges for: rerank
-is sold by the query, and audio, image and search models by other units besides.
+Prices are read as decimal text and become whole micro-dollars for a million tokens, or for a
+thousand searches; one that is not whole stops the script. A model gets an entry when tokens, or
+searches, are all that it charges for: audio, image and search models charge for other units
+besides.
 """
 
 import json
@@ -31,6 +32,7 @@ claude-fable-5 claude-fable-5-1 claude-opus-5-5 claude-opus-5 claude-opus-4-8 cl
 claude-opus-4-6 claude-opus-4-5 claude-sonnet-5-5 claude-sonnet-5 claude-sonnet-4-6
 claude-sonnet-4-5 claude-haiku-5-5 claude-haiku-4-5
 command-a-03-2025 command-r-08-2024 command-r-plus-08-2024 command-r7b-12-2024 cohere/embed-v4.0
+rerank-v3.5 rerank-v4.0-pro rerank-v4.0-fast
 gemini/gemini-4-argon gemini/gemini-3.8-flash gemini/gemini-3.5-flash
 gemini/gemini-3.1-pro-preview gemini/gemini-3.1-flash-lite gemini/gemini-2.5-pro
 gemini/gemini-2.5-flash gemini/gemini-2.5-flash-lite gemini/gemini-embedding-001
@@ -49,30 +51,36 @@ PRICES = {
     "output": "output_cost_per_token",
 }
 MODES = {"chat": "chat", "responses": "chat", "completion": "chat",
-         "embedding": "embedding", "moderation": "moderation"}
+         "embedding": "embedding", "moderation": "moderation", "rerank": "rerank"}
 PREFIXES = ("cohere/", "gemini/", "mistral/", "groq/")
 NOTICE = ("Prices from the LiteLLM price table, MIT licence, Copyright (c) 2023 Berri AI. "
-          "Standard tier, list price; whole micro-dollars (US) for a million tokens.")
+          "Standard tier, list price; whole micro-dollars (US) for a million tokens or a thousand "
+          "searches.")
 
 
-def whole(per_token):
-    """Dollars for a token, as decimal text -> micro-dollars for a million tokens."""
-    micros = Decimal(per_token) * 10**12
+def whole(each, many):
+    """Dollars for one, as decimal text -> micro-dollars for so many."""
+    micros = Decimal(each) * 10**6 * many
     rounded = micros.to_integral_value()
     # The table was written by floating-point programs: 1.0000000000000001e-07 means 1e-07.
     if abs(micros - rounded) > Decimal("0.001"):
-        raise SystemExit(f"{per_token} is not a whole number of micro-dollars for a million")
+        raise SystemExit(f"{each} is not a whole number of micro-dollars for {many}")
     return int(rounded)
 
 
 def prices(entry, suffix=""):
-    return {name: whole(entry[key + suffix]) for name, key in PRICES.items()
+    return {name: whole(entry[key + suffix], 10**6) for name, key in PRICES.items()
             if entry.get(key + suffix) is not None}
 
 
 def model(entry):
     provider = entry["litellm_provider"].removesuffix("_chat").removeprefix("text-completion-")
-    out = {"provider": provider, "mode": MODES[entry["mode"]], **prices(entry)}
+    out = {"provider": provider, "mode": MODES[entry["mode"]]}
+    if entry["mode"] == "rerank":
+        # Cohere's search units. The zeros that stand beside it for tokens are no prices.
+        out["search"] = whole(entry["input_cost_per_query"], 1000)
+    else:
+        out.update(prices(entry))
     for above in ("128k", "200k", "272k", "512k"):
         long_context = prices(entry, f"_above_{above}_tokens")
         if long_context:

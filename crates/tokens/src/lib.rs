@@ -26,7 +26,7 @@ pub use overhead::{bound_prompt, count_prompt, text_bytes};
 pub use price::{Mode, ModelFacts, PriceBook};
 pub use ratio::Ratio;
 pub use sizes::Sizes;
-pub use tariff::{LongContext, Tariff};
+pub use tariff::{LongContext, Most, Tariff};
 pub use vocabulary::is_ready;
 
 use tollgate_units::Tokens;

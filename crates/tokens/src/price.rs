@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
-use tollgate_units::{MicroUsdPerMillion, Tokens};
+use tollgate_units::{MicroUsdPerMillion, MicroUsdPerThousand, Tokens};
 
 use crate::name::undated;
 use crate::{LongContext, Tariff};
@@ -45,6 +45,8 @@ pub enum Mode {
     Embedding,
     /// Classifies; free of charge.
     Moderation,
+    /// Orders documents by a query; sold by the search.
+    Rerank,
 }
 
 impl PriceBook {
@@ -124,12 +126,15 @@ struct TableFile {
 struct Row {
     provider: &'static str,
     mode: Mode,
+    /// Absent where nothing but searches is sold.
+    #[serde(default)]
     input: u64,
     cached_input: Option<u64>,
     cache_write: Option<u64>,
     cache_write_hour: Option<u64>,
     /// Absent where nothing comes out: embeddings.
     output: Option<u64>,
+    search: Option<u64>,
     long_context: Option<LongRow>,
     context_window: Option<u64>,
     max_output: Option<u64>,
@@ -163,6 +168,7 @@ impl From<Row> for Entry {
                 cache_write: row.cache_write.map(price),
                 cache_write_hour: row.cache_write_hour.map(price),
                 output: price(row.output.unwrap_or(0)),
+                search: row.search.map(MicroUsdPerThousand::new),
                 long_context,
             },
             facts: ModelFacts {
@@ -195,7 +201,11 @@ mod tests {
         for (name, entry) in &table.models {
             let Tariff { input, output, .. } = entry.tariff;
             let zero = MicroUsdPerMillion::new(0);
-            assert_eq!(input == zero, entry.facts.mode == Mode::Moderation, "{name}");
+            let is_free = matches!(entry.facts.mode, Mode::Moderation | Mode::Rerank);
+            assert_eq!(input == zero, is_free, "{name}");
+            let search = entry.tariff.search.map(MicroUsdPerThousand::get);
+            assert_ne!(search, Some(0), "{name}");
+            assert_eq!(search.is_some(), entry.facts.mode == Mode::Rerank, "{name}");
             assert_eq!(output != zero, entry.facts.mode == Mode::Chat, "{name}");
             let long = entry.tariff.long_context.clone().unwrap_or_default();
             assert!(long == LongContext::default() || long.input >= input, "{name}");
@@ -229,6 +239,21 @@ mod tests {
                 tariff.output.get(),
             ];
             assert_eq!(found, [input, cached, write, output], "{model}");
+        }
+    }
+
+    #[test]
+    fn rerank_is_sold_by_the_search_alone() {
+        // Dollars for a thousand searches, times a million.
+        for (model, micros) in [
+            ("rerank-v3.5", 2_000_000),
+            ("rerank-v4.0-pro", 2_500_000),
+            ("rerank-v4.0-fast", 2_000_000),
+        ] {
+            let prices = PriceBook::built_in();
+            let tariff = prices.tariff("anything", model).expect(model);
+            assert_eq!(tariff.search, Some(MicroUsdPerThousand::new(micros)), "{model}");
+            assert!(!tariff.sells_tokens(), "{model}");
         }
     }
 

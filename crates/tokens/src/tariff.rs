@@ -1,13 +1,13 @@
-//! What a model's tokens cost: prices, and the two questions asked of them.
+//! What a model's tokens or searches cost: prices, and the two questions asked of them.
 //!
 //! Afterwards [`Tariff::cost`] is exact. Beforehand [`Tariff::bound`] is the most that any usage of
 //! that input can cost, because nobody knows yet what a cache will hold. Both are whole
 //! pico-dollars; the one rounding is `PicoUsd::to_nano`, at the very end. They are wrong where a
-//! provider charges for more than tokens (hosted tools, other service tiers): such a request has no
+//! provider charges for more than those (hosted tools, other service tiers): such a request has no
 //! price, and whoever asks must know that before.
 
-use tollgate_units::{MicroUsdPerMillion, PicoUsd, Tokens};
-use tollgate_wire::Usage;
+use tollgate_units::{MicroUsdPerMillion, MicroUsdPerThousand, PicoUsd, Searches, Tokens};
+use tollgate_wire::{Billed, Usage};
 
 /// The prices of one model at one provider.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Tariff {
     pub cache_write_hour: Option<MicroUsdPerMillion>,
     /// Output, reasoning included.
     pub output: MicroUsdPerMillion,
+    /// Searches: what is ranked is paid by these and by no token. Absent: it is paid by its tokens.
+    pub search: Option<MicroUsdPerThousand>,
     /// Other prices for the whole of a request whose input is long.
     pub long_context: Option<LongContext>,
 }
@@ -49,8 +51,12 @@ impl Tariff {
     /// pays for it.
     pub fn cost(&self, usage: &Usage) -> PicoUsd {
         let prices = self.prices(usage.input);
-        if let Some(billed) = usage.billed {
-            return prices.input.of(billed.input).plus(prices.output.of(billed.output));
+        match (usage.billed, self.search) {
+            (Some(Billed::Searches(searches)), Some(search)) => return search.of(searches),
+            (Some(Billed::Tokens { input, output }), _) => {
+                return prices.input.of(input).plus(prices.output.of(output));
+            }
+            (Some(Billed::Searches(_)), None) | (None, _) => {}
         }
         let cached = usage.cached_input.min(usage.input);
         let rest = usage.input.less(cached);
@@ -65,15 +71,24 @@ impl Tariff {
             .plus(prices.output.of(usage.output))
     }
 
-    /// The most that `input` tokens can cost, and the most that each token of output can. With
-    /// `for_an_hour` they may be written to a cache for that long.
+    /// The most that a prompt can cost, and the most that each token of output can.
     ///
     /// Never below [`Tariff::cost`] of a usage with this input, of which no more is billed.
-    pub fn bound(&self, input: Tokens, for_an_hour: bool) -> (PicoUsd, MicroUsdPerMillion) {
-        let prices = self.prices(input);
+    pub fn bound(&self, most: Most) -> (PicoUsd, MicroUsdPerMillion) {
+        if let (Some(searches), Some(search)) = (most.searches, self.search) {
+            return (search.of(searches), MicroUsdPerMillion::default());
+        }
+        let prices = self.prices(most.input);
         let dearest = prices.input.max(prices.cached_input).max(prices.cache_write);
+        let for_an_hour = most.cached_for_an_hour;
         let dearest = if for_an_hour { dearest.max(prices.cache_write_hour) } else { dearest };
-        (dearest.of(input), prices.output)
+        (dearest.of(most.input), prices.output)
+    }
+
+    /// Whether tokens have a price: not where nothing but searches has one.
+    pub fn sells_tokens(&self) -> bool {
+        let none = MicroUsdPerMillion::default();
+        self.search.is_none() || self.input > none || self.output > none
     }
 
     /// The prices in force for a request with `input` tokens.
@@ -97,6 +112,17 @@ impl Tariff {
     }
 }
 
+/// The most that is to be paid for of a prompt.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Most {
+    /// Its tokens.
+    pub input: Tokens,
+    /// Whether some of them may be written to a cache for an hour.
+    pub cached_for_an_hour: bool,
+    /// Its searches, where it asks for what is sold by the search.
+    pub searches: Option<Searches>,
+}
+
 /// The prices, none absent.
 struct Prices {
     input: MicroUsdPerMillion,
@@ -109,7 +135,6 @@ struct Prices {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use tollgate_wire::Billed;
 
     use super::*;
 
@@ -145,9 +170,25 @@ mod tests {
     #[test]
     fn what_a_provider_bills_apart_from_what_was_used_is_what_it_costs() {
         let tariff = tariff([2_000_000, 200_000, 2_500_000, 10_000_000]);
-        let billed = Billed { input: Tokens::new(5), output: Tokens::new(26) };
+        let billed = Billed::Tokens { input: Tokens::new(5), output: Tokens::new(26) };
         let usage = Usage { billed: Some(billed), ..usage(71, 60, 0, 30) };
         assert_eq!(tariff.cost(&usage), PicoUsd::new(5 * 2_000_000 + 26 * 10_000_000));
+    }
+
+    #[test]
+    fn what_is_ranked_costs_its_searches_or_its_tokens_where_those_have_no_price() {
+        let by_token = tariff([2_000_000, 200_000, 2_500_000, 10_000_000]);
+        // $2.50 for a thousand.
+        let search = Some(MicroUsdPerThousand::new(2_500_000));
+        let both = Tariff { search, ..by_token.clone() };
+        let ranked =
+            Usage { billed: Some(Billed::Searches(Searches::new(3))), ..usage(1000, 0, 0, 0) };
+        assert_eq!(both.cost(&ranked), PicoUsd::new(3 * 2_500_000_000));
+        assert_eq!(by_token.cost(&ranked), PicoUsd::new(1000 * 2_000_000));
+        assert_eq!(both.cost(&usage(1000, 0, 0, 0)), PicoUsd::new(1000 * 2_000_000));
+        let only = Tariff { search, ..Tariff::default() };
+        let sells = [&by_token, &both, &only, &Tariff::default()].map(Tariff::sells_tokens);
+        assert_eq!(sells, [true, true, false, true]);
     }
 
     #[test]
@@ -204,16 +245,19 @@ mod tests {
                     output,
                 }
             });
-        (prices(), proptest::option::of(long)).prop_map(
-            |((input, cached_input, cache_write, cache_write_hour, output), long_context)| Tariff {
+        let search = proptest::option::of((0..=u64::MAX).prop_map(MicroUsdPerThousand::new));
+        (prices(), search, proptest::option::of(long)).prop_map(|(prices, search, long_context)| {
+            let (input, cached_input, cache_write, cache_write_hour, output) = prices;
+            Tariff {
                 input,
                 cached_input,
                 cache_write,
                 cache_write_hour,
                 output,
+                search,
                 long_context,
-            },
-        )
+            }
+        })
     }
 
     proptest! {
@@ -225,11 +269,21 @@ mod tests {
             written in 0..5_000_u64,
             hour in 0..5_000_u64,
             output in 0..5_000_u64,
+            (billed, most) in (0..=u64::MAX).prop_flat_map(|most| (0..=most, Just(most))),
         ) {
-            let usage = usage(input, cached, written, output);
+            let input = Tokens::new(input);
+            let usage = usage(input.get(), cached, written, output);
             let long = Usage { cache_write_hour: Tokens::new(hour), ..usage.clone() };
-            for (usage, for_an_hour) in [(usage, false), (long, true)] {
-                let (at_worst, each) = tariff.bound(Tokens::new(input), for_an_hour);
+            let billed = Some(Billed::Searches(Searches::new(billed)));
+            let ranked = Usage { billed, ..usage.clone() };
+            let most_ranked = Some(Searches::new(most));
+            let of_tokens = Most { input, ..Most::default() };
+            for (usage, most) in [
+                (usage, of_tokens),
+                (long, Most { cached_for_an_hour: true, ..of_tokens }),
+                (ranked, Most { searches: most_ranked, ..of_tokens }),
+            ] {
+                let (at_worst, each) = tariff.bound(most);
                 let bound = at_worst.plus(each.of(Tokens::new(output)));
                 prop_assert!(tariff.cost(&usage) <= bound);
             }
@@ -240,7 +294,8 @@ mod tests {
             let kinds = [(0, 0), (input, 0), (0, input)];
             let usages = kinds.map(|(cached, written)| usage(input, cached, written, 0));
             let dearest = usages.iter().map(|usage| tariff.cost(usage)).max();
-            prop_assert_eq!(dearest, Some(tariff.bound(Tokens::new(input), false).0));
+            let most = Most { input: Tokens::new(input), ..Most::default() };
+            prop_assert_eq!(dearest, Some(tariff.bound(most).0));
         }
     }
 }

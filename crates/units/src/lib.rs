@@ -7,10 +7,12 @@
 
 mod amount;
 mod money;
+mod searches;
 mod time;
 mod tokens;
 
 pub use amount::Amount;
-pub use money::{MicroUsdPerMillion, NanoUsd, PicoUsd};
+pub use money::{MicroUsdPerMillion, MicroUsdPerThousand, NanoUsd, PicoUsd};
+pub use searches::Searches;
 pub use time::{Span, Timestamp};
 pub use tokens::Tokens;

@@ -1,10 +1,11 @@
 //! Exact money: whole numbers from the price list to the ledger.
 //!
 //! A price is whole micro-dollars per million tokens, which is the same number of pico-dollars per
-//! token. So the cost of a request is an exact sum of pico-dollars, rounded up once, at the end, to
-//! the nano-dollars that meters hold. No floating point comes near it.
+//! token; or whole micro-dollars per thousand searches, which is the same number of nano-dollars
+//! per search. So the cost of a request is an exact sum of pico-dollars, rounded up once, at the
+//! end, to the nano-dollars that meters hold. No floating point comes near it.
 
-use crate::Tokens;
+use crate::{Searches, Tokens};
 
 /// A price: micro-dollars for a million tokens, or pico-dollars for one; the number is the same.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -25,6 +26,29 @@ impl MicroUsdPerMillion {
     pub const fn of(self, tokens: Tokens) -> PicoUsd {
         // Both factors are below 2^64, so the product is below 2^128.
         PicoUsd(self.0 as u128 * tokens.get() as u128)
+    }
+}
+
+/// A price of searches: micro-dollars for a thousand, or nano-dollars for one; the number is the
+/// same.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct MicroUsdPerThousand(u64);
+
+impl MicroUsdPerThousand {
+    /// A price of `micros` micro-dollars for a thousand searches.
+    pub const fn new(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Micro-dollars for a thousand searches, which is nano-dollars for one.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// What `searches` cost at this price: exactly, and saturating where nobody could pay it.
+    pub const fn of(self, searches: Searches) -> PicoUsd {
+        // Both factors are below 2^64, so the first product is below 2^128; the second may not be.
+        PicoUsd((self.0 as u128 * searches.get() as u128).saturating_mul(PICOS_PER_NANO))
     }
 }
 
@@ -55,7 +79,7 @@ impl PicoUsd {
     /// Rounded up to whole nano-dollars: against the caller, by less than one nano-dollar a
     /// request.
     pub const fn to_nano(self) -> NanoUsd {
-        let nanos = self.0.div_ceil(1000);
+        let nanos = self.0.div_ceil(PICOS_PER_NANO);
         if nanos > u64::MAX as u128 { NanoUsd(u64::MAX) } else { NanoUsd(low_half(nanos)) }
     }
 }
@@ -104,6 +128,8 @@ impl core::fmt::Display for NanoUsd {
     }
 }
 
+const PICOS_PER_NANO: u128 = 1000;
+
 #[expect(clippy::cast_possible_truncation, reason = "the caller has compared it with u64::MAX")]
 const fn low_half(wide: u128) -> u64 {
     wide as u64
@@ -124,6 +150,16 @@ mod tests {
         assert_eq!(price.of(Tokens::new(2)).to_nano(), NanoUsd::new(75));
         let sum = price.of(Tokens::new(1)).plus(price.of(Tokens::new(1)));
         assert_eq!(sum.to_nano(), NanoUsd::new(75));
+    }
+
+    #[test]
+    fn a_price_of_searches_is_as_many_nano_dollars_for_one() {
+        // $2.50 for a thousand searches: one is a quarter of a cent.
+        let price = MicroUsdPerThousand::new(2_500_000);
+        assert_eq!(price.of(Searches::new(1)), PicoUsd::new(2_500_000_000));
+        assert_eq!(price.of(Searches::new(3)).to_nano(), NanoUsd::new(7_500_000));
+        let all = MicroUsdPerThousand::new(u64::MAX).of(Searches::new(u64::MAX));
+        assert_eq!(all.to_nano(), NanoUsd::new(u64::MAX));
     }
 
     #[test]

@@ -4,11 +4,11 @@
 //! provider cannot read it differently. Places point into the body that was read, and into no
 //! other.
 
-use tollgate_units::Tokens;
+use tollgate_units::{Searches, Tokens};
 
 use crate::read::Seams;
 use crate::walk::{Path, Value};
-use crate::{Endpoint, Malformed, Place, Prompt, Protocol, Reference, Streamed};
+use crate::{Billed, Endpoint, Malformed, Place, Prompt, Protocol, Reference, Streamed};
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct Ask {
     pub fields: Vec<String>,
     /// Where the input stands.
     pub prompt: Prompt,
+    /// How many searches it is billed at most, where it asks for what is sold by the search.
+    pub searches: Option<Searches>,
     /// What plain token prices do not cover.
     pub extras: Vec<Extra>,
     /// Whether something of the input is to stay in the provider's cache for an hour.
@@ -59,6 +61,11 @@ pub struct Ask {
 }
 
 impl Ask {
+    /// What is paid for at most, where that may be something else than tokens.
+    pub fn billed_at_most(&self) -> Option<Billed> {
+        self.searches.map(Billed::Searches)
+    }
+
     /// The end user that the body names, and the field that does.
     ///
     /// # Errors
@@ -192,8 +199,6 @@ pub enum Extra {
     Modality(String),
     /// A predicted output: rejected tokens of it are billed as output.
     Prediction,
-    /// Searches that are paid one by one.
-    SearchUnits,
     /// A service tier other than the usual.
     ServiceTier(String),
 }

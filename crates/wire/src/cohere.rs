@@ -2,11 +2,12 @@
 //!
 //! Chat looks like OpenAI's and differs in what decides: the choice of tools is a word in capitals,
 //! thinking has a budget of its own, and documents stand beside the messages. Whatever is embedded
-//! or ranked is input. What is ranked is paid by the search, which no price of tokens covers.
+//! or ranked is input. What is ranked is paid by the search.
 
 pub(crate) mod dialect;
 mod inputs;
 mod messages;
+pub(crate) mod ranking;
 pub(crate) mod stream;
 pub(crate) mod usage;
 
@@ -27,6 +28,7 @@ pub(crate) const GOVERNED: &[&str] = &[
     "max_new_tokens",
     "max_output_tokens",
     "max_tokens",
+    "max_tokens_per_doc",
     "messages",
     "model",
     "models",
@@ -71,6 +73,7 @@ pub(crate) fn top(
         (At::Embed, "texts" | "images" | "inputs") => inputs::embedded(draft, key, value, path),
         (At::Rerank, "query") => inputs::query(draft, value, path),
         (At::Rerank, "documents") => inputs::ranked(draft, value, path),
+        (At::Rerank, "max_tokens_per_doc") => inputs::read_most(draft, value, path),
         _ => other(draft, key, value, path),
     }
 }

@@ -76,4 +76,4 @@ pub use stored::{Reference, Stored, StoredKind, created_of, is_finished};
 pub use strict::check as check_json;
 pub use tap::{Tally, Tap};
 pub use text::{answer_text, is_whole};
-pub use usage::{Billed, Usage, usage_of};
+pub use usage::{Billed, Usage, searches_of, usage_of};

@@ -7,7 +7,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use tollgate_units::Tokens;
+use tollgate_units::{Searches, Tokens};
 
 use crate::anthropic::usage::Counted;
 use crate::{Endpoint, Protocol, cohere, gemini};
@@ -37,14 +37,18 @@ pub struct Usage {
     pub service_tier: Option<String>,
 }
 
-/// The tokens that are paid for, where a provider says so apart from those that were used. Caches
-/// are in it already.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Billed {
-    /// Of the input.
-    pub input: Tokens,
-    /// Of the output.
-    pub output: Tokens,
+/// What is paid for, where that is not the tokens that were used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Billed {
+    /// Searches, where they have a price; where they have none, the tokens that were used.
+    Searches(Searches),
+    /// Fewer or more tokens than were used. Caches are in it already.
+    Tokens {
+        /// Of the input.
+        input: Tokens,
+        /// Of the output.
+        output: Tokens,
+    },
 }
 
 /// The usage in a whole (not streamed) answer; none where the provider said nothing, which is
@@ -65,6 +69,16 @@ pub fn usage_of(endpoint: Endpoint, body: &[u8]) -> Option<Usage> {
         }
         Protocol::Gemini | Protocol::OpenAi => report.usage(),
     }
+}
+
+/// The searches that a whole answer says are paid for; none where the provider says nothing of it,
+/// or sells none at `endpoint`.
+pub fn searches_of(endpoint: Endpoint, body: &[u8]) -> Option<Searches> {
+    if endpoint != Endpoint::Rerank {
+        return None;
+    }
+    let report: Report = serde_json::from_slice(body).ok()?;
+    cohere::usage::searches(&report.meta)
 }
 
 /// The part of an answer, or of an event, that reports usage. `Value` takes whatever is there.

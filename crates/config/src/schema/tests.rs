@@ -70,6 +70,16 @@ fn flaws(node: &Node, shape: &Value, at: &str, found: &mut Vec<String>) {
                     found.push(format!("{at} lacks {key}"));
                 }
             }
+            for (key, others) in shape["dependentRequired"].as_object().into_iter().flatten() {
+                let mut others = others.as_array().unwrap().iter();
+                let lacks = |other: &Value| node.entry(other.as_str().unwrap()).is_none();
+                if node.entry(key).is_some() && others.any(lacks) {
+                    found.push(format!("{at}.{key} is not all"));
+                }
+            }
+            if (entries.len() as u64) < shape["minProperties"].as_u64().unwrap_or(0) {
+                found.push(format!("{at} is empty"));
+            }
         }
         Yaml::List(items) if kinds == ["array"] => {
             for item in items {
@@ -109,6 +119,14 @@ fn right_files_fit_the_schema() {
 }
 
 #[test]
+fn a_price_may_be_of_searches_alone() {
+    for text in ["prices: {o/m: {search: 2}}", "prices: {o/m: {search: 2, input: 1, output: 2}}"] {
+        let found = flaws_of(text);
+        assert!(found.iter().all(|flaw| !flaw.starts_with(".prices")), "{text}: {found:?}");
+    }
+}
+
+#[test]
 fn what_the_reader_does_not_know_the_schema_does_not_either() {
     let found = flaws_of(include_str!("../tests/wrong.yaml"));
     assert!(!found.is_empty());
@@ -120,6 +138,9 @@ fn what_the_reader_does_not_know_the_schema_does_not_either() {
         ("tiers: {pro: {}}", ".tiers.pro lacks \"models\""),
         ("keys: {name: web}", ".keys: another kind"),
         ("cache: {age: 1h}", ".cache.age"),
+        ("prices: {o/m: {}}", ".prices.o/m is empty"),
+        ("prices: {o/m: {search: 2, input: 1}}", ".prices.o/m.input is not all"),
+        ("prices: {o/m: {search: 2, cached_input: 1}}", ".prices.o/m.cached_input is not all"),
         ("queue: {critical: 50}", ".queue"),
     ];
     for (text, flaw) in table {

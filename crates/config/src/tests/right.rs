@@ -7,7 +7,7 @@ use tollgate_jwt::KeySource;
 use tollgate_policy::{
     KeyDigest, OnDisconnect, OnForbiddenTool, Prefer, Priority, RoutingSettings,
 };
-use tollgate_units::{MicroUsdPerMillion, Span, Tokens};
+use tollgate_units::{MicroUsdPerMillion, MicroUsdPerThousand, Span, Tokens};
 use tollgate_wire::{Azure, Protocol};
 
 use super::{OPENAI, REST, environment, read};
@@ -52,6 +52,11 @@ fn the_documented_example_is_read() {
     let (name, tariff) = &settings.prices[0];
     assert_eq!(name, "local/llama-3");
     assert_eq!(tariff.cached_input, Some(MicroUsdPerMillion::new(50_000)));
+    assert_eq!((tariff.search, tariff.sells_tokens()), (None, true));
+    let (name, tariff) = &settings.prices[1];
+    assert_eq!(name, "local/rerank");
+    assert_eq!(tariff.search, Some(MicroUsdPerThousand::new(2_000_000)));
+    assert!(!tariff.sells_tokens());
     assert_eq!(settings.unpriced.as_ref().map(|t| t.output.get()), Some(20_000_000));
 
     let pro = &settings.tiers[2];
@@ -138,7 +143,7 @@ providers:
               output_cap_field: max_tokens}}
   openai: {{api_key: '${{OPENAI_API_KEY}}'}}
 prices:
-  other.one/org/model: {{input: 0.000001, output: $15}}
+  other.one/org/model: {{input: 0.000001, output: $15, search: $2.50}}
 {REST}"
     ));
     assert_eq!(config.listen.to_string(), "[::1]:8443");
@@ -154,6 +159,8 @@ prices:
     assert_eq!(config.settings.prices[0].0, "other.one/org/model");
     assert_eq!(config.settings.prices[0].1.input, MicroUsdPerMillion::new(1));
     assert_eq!(config.settings.prices[0].1.output, MicroUsdPerMillion::new(15_000_000));
+    let search = config.settings.prices[0].1.search;
+    assert_eq!(search, Some(MicroUsdPerThousand::new(2_500_000)));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tollgate_units::Tokens;
 
+use super::cohere;
 use super::fault::{INVALID, in_tongue};
 use super::paths::{Form, Place};
 
@@ -138,6 +139,8 @@ pub struct Asked {
     pub model: String,
     /// The how-manieth request this is, from zero.
     pub number: u64,
+    /// How many searches a ranking is, as Cohere bills them.
+    pub(super) searches: u64,
     /// Whether the answer is to be streamed.
     pub stream: bool,
     /// The names of the functions that may be called: none where the request chooses so.
@@ -197,6 +200,7 @@ impl Asked {
             form,
             model,
             number,
+            searches: fields.searches(),
             stream,
             tools: fields.tool_names(),
             usage_asked: fields.stream_options.is_some_and(|options| options.include_usage),
@@ -218,6 +222,8 @@ struct Fields {
     #[serde(alias = "tool_config", rename = "toolConfig")]
     tool_config: Option<Value>,
     documents: Option<Vec<Value>>,
+    max_tokens_per_doc: Option<u64>,
+    query: Option<Value>,
     images: Option<Vec<Value>>,
     inputs: Option<Vec<Value>>,
     texts: Option<Vec<Value>>,
@@ -305,6 +311,11 @@ impl Fields {
         let lists = [&self.documents, &self.images, &self.inputs, &self.texts];
         let listed = lists.into_iter().flatten().map(|list| list.len() as u64).max();
         listed.unwrap_or_else(|| several(self.input.as_ref()))
+    }
+
+    fn searches(&self) -> u64 {
+        let documents = self.documents.iter().flatten();
+        cohere::searches(self.query.as_ref(), documents, self.max_tokens_per_doc)
     }
 
     fn tool_names(&self) -> Vec<String> {

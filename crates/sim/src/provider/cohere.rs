@@ -36,9 +36,28 @@ pub(super) fn embed(turn: &Turn) -> Value {
 pub(super) fn rerank(turn: &Turn) -> Value {
     let results: Vec<Value> =
         (0..turn.inputs).map(|index| json!({"index": index, "relevance_score": 0.5})).collect();
-    let units = turn.inputs.div_ceil(100);
-    let meta = json!({"api_version": {"version": "2"}, "billed_units": {"search_units": units}});
+    let mut meta = json!({"api_version": {"version": "2"}});
+    if turn.usage {
+        meta["billed_units"] = json!({"search_units": turn.searches});
+    }
     json!({"id": id(turn), "results": results, "meta": meta})
+}
+
+/// The searches that a ranking is billed: one for every hundred documents, where one that is longer
+/// than 500 tokens with the query is as many as it is cut into. A token has four bytes here.
+pub(super) fn searches<'d>(
+    query: Option<&Value>,
+    documents: impl Iterator<Item = &'d Value>,
+    read_most: Option<u64>,
+) -> u64 {
+    let tokens = |value: &Value| {
+        let bytes = value.as_str().map_or_else(|| value.to_string().len(), str::len);
+        (bytes as u64).div_ceil(4)
+    };
+    let query = query.map_or(0, tokens).min(250);
+    let read_most = read_most.unwrap_or(4096);
+    let chunks = |document| tokens(document).min(read_most).div_ceil(500 - query).max(1);
+    documents.map(chunks).sum::<u64>().div_ceil(100)
 }
 
 pub(super) fn events(turn: &Turn) -> Events {

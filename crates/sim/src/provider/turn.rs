@@ -32,6 +32,8 @@ pub(super) struct Turn {
     pub(super) prompt: u64,
     /// How many tokens of each answer nobody sees.
     pub(super) reasoning: u64,
+    /// How many searches are billed.
+    pub(super) searches: u64,
     /// Names of the functions called instead of words.
     pub(super) tools: Vec<String>,
     pub(super) usage: bool,
@@ -137,6 +139,7 @@ impl Turn {
             number: asked.number,
             prompt: prompt.get(),
             reasoning: act.reasoning_tokens.get().min(each),
+            searches: asked.searches,
             tools: tools.collect(),
             usage: act.fault != Some(Fault::NoUsage),
             usage_in_stream: asked.usage_asked && act.fault != Some(Fault::NoUsage),

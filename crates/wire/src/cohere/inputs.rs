@@ -1,9 +1,11 @@
 //! What is embedded and what is ranked: all of it is input.
 
+use tollgate_units::Tokens;
+
 use super::messages::part;
 use crate::openai::image_part;
 use crate::read::Draft;
-use crate::read::field::{items, members};
+use crate::read::field::{self, items, members};
 use crate::walk::{Kind, Path, Value};
 use crate::{Detail, Extra, Malformed};
 
@@ -30,8 +32,7 @@ pub(super) fn embedded(
 
 /// `query`
 pub(super) fn query(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
-    // Paid by the search, and only the answer says how many there were.
-    draft.add_extra(Extra::SearchUnits);
+    draft.ranking.query(length(value));
     text(draft, value, path)
 }
 
@@ -42,15 +43,32 @@ pub(super) fn ranked(
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
     const EXPECTED: &str = "a list with at least one document";
-    let count = items(value, path, EXPECTED, |item, path| match item.kind() {
-        Kind::Object => {
+    let count = items(value, path, EXPECTED, |item, path| {
+        if item.kind() == Kind::Object {
+            draft.ranking.object(length(item));
             draft.unknown(item);
-            Ok(())
+            return Ok(());
         }
-        _ => text(draft, item, path),
+        draft.ranking.text(length(item));
+        text(draft, item, path)
     })?;
     draft.has_input = true;
     if count == 0 { Err(Malformed::wrong(value, path, EXPECTED)) } else { Ok(()) }
+}
+
+/// `max_tokens_per_doc`: how much of each document is read.
+pub(super) fn read_most(
+    draft: &mut Draft,
+    value: Value<'_>,
+    path: &Path<'_>,
+) -> Result<(), Malformed> {
+    draft.ranking.read_at_most(field::whole(value, path)?.map(Tokens::new));
+    Ok(())
+}
+
+/// The bytes of a string or an object as it lies in the body: never fewer than it says.
+fn length(value: Value<'_>) -> u64 {
+    value.place().len() as u64
 }
 
 fn text(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {

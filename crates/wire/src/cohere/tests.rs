@@ -1,8 +1,8 @@
-use tollgate_units::Tokens;
+use tollgate_units::{Searches, Tokens};
 
 use crate::{
     Ask, Billed, CapField, Endpoint, Extra, Malformed, MalformedKind, Tap, ToolList, Usage,
-    answer_text, read, text, tool_calls_of, usage_of,
+    answer_text, read, searches_of, text, tool_calls_of, usage_of,
 };
 
 const CHAT: Endpoint = Endpoint::Chat;
@@ -173,21 +173,54 @@ fn all_that_is_ranked_is_input_and_paid_by_the_search() {
         (texts(body, &ask), opaque(body, &ask)),
         (vec!["q".to_owned(), "a".to_owned()], vec![r#"{"text":"b"}"#.to_owned()],)
     );
-    assert_eq!(ask.extras, [Extra::SearchUnits]);
+    assert_eq!((ask.extras.as_slice(), ask.searches), (&[][..], Some(Searches::new(1))));
+    assert_eq!(asked(CHAT, &chat("")).searches, None);
     for body in [
         r#"{"model":"m","query":"q"}"#,
         r#"{"model":"m","query":"q","documents":[]}"#,
         r#"{"model":"m","query":"","documents":["a"]}"#,
         r#"{"model":"m","query":"q","documents":[1]}"#,
+        r#"{"model":"m","query":"q","documents":["a"],"max_tokens_per_doc":"9"}"#,
+        r#"{"model":"m","query":"q","documents":["a"],"Max_Tokens_Per_Doc":9}"#,
     ] {
         refused(RERANK, body);
     }
 }
 
 #[test]
+fn the_searches_of_a_ranking_are_bounded_by_its_bytes_in_whatever_order_it_is_written() {
+    let texts = vec![format!("\"{}\"", "a".repeat(5000)); 100].join(",");
+    let objects = vec![format!(r#"{{"text":"{}"}}"#, "a".repeat(300)); 100].join(",");
+    for (members, most) in [
+        (format!(r#""documents":[{texts}],"query":"q""#), 9),
+        (format!(r#""query":"q","documents":[{texts}]"#), 9),
+        (format!(r#""documents":[{texts}],"max_tokens_per_doc":400,"query":"q""#), 1),
+        (format!(r#""documents":[{texts}],"max_tokens_per_doc":null,"query":"q""#), 9),
+        (format!(r#""documents":[{objects}],"query":"q""#), 2),
+    ] {
+        let ask = asked(RERANK, &format!(r#"{{"model":"m",{members}}}"#));
+        let begins: String = members.chars().take(20).collect();
+        assert_eq!(ask.searches, Some(Searches::new(most)), "{begins}");
+    }
+}
+
+#[test]
+fn the_searches_that_are_billed_are_found_where_something_is_ranked() {
+    let said = r#"{"results":[],"meta":{"billed_units":{"search_units":3.0}}}"#;
+    assert_eq!(searches_of(RERANK, said.as_bytes()), Some(Searches::new(3)));
+    assert_eq!(searches_of(EMBED, said.as_bytes()), None);
+    for meta in ["null", "{}", r#"{"billed_units":{"search_units":1.5}}"#, r#"{"billed_units":1}"#]
+    {
+        let body = format!(r#"{{"results":[],"meta":{meta}}}"#);
+        assert_eq!(searches_of(RERANK, body.as_bytes()), None, "{body}");
+    }
+}
+
+#[test]
 fn limits_count_tokens_and_money_what_is_billed() {
-    let billed =
-        |input, output| Some(Billed { input: Tokens::new(input), output: Tokens::new(output) });
+    let billed = |input, output| {
+        Some(Billed::Tokens { input: Tokens::new(input), output: Tokens::new(output) })
+    };
     let used = |input, output, billed| {
         let (input, output) = (Tokens::new(input), Tokens::new(output));
         Some(Usage { input, output, billed, ..Usage::default() })

@@ -4,6 +4,7 @@ use tollgate_units::Tokens;
 
 use super::field::{self, members};
 use super::{Generation, Seams, StreamOptions, Thinking};
+use crate::cohere::ranking::Ranking;
 use crate::walk::{Kind, Path, Value};
 use crate::{
     Ask, Cap, CapField, Destination, Endpoint, Extra, Keeping, Malformed, Place, Prompt, Protocol,
@@ -31,6 +32,8 @@ pub(crate) struct Draft {
     chosen: Vec<Tool>,
     fields: Vec<String>,
     pub(crate) prompt: Prompt,
+    /// What is ranked, where something is.
+    pub(crate) ranking: Ranking,
     extras: Vec<Extra>,
     refers: Vec<Reference>,
     /// Where the body says that it wants work in the background.
@@ -67,6 +70,7 @@ impl Draft {
             chosen: Vec::new(),
             fields: Vec::new(),
             prompt: Prompt::default(),
+            ranking: Ranking::default(),
             extras: Vec::new(),
             refers: Vec::new(),
             background: None,
@@ -110,6 +114,7 @@ impl Draft {
             chosen: self.chosen,
             fields: self.fields,
             prompt: self.prompt,
+            searches: (self.endpoint == Endpoint::Rerank).then(|| self.ranking.searches()),
             extras: self.extras,
             cached_for_an_hour: for_an_hour,
             user: self.user,
