@@ -1,26 +1,21 @@
 //! Bytes back: the body of an answer, passed on as it comes, read on the way, settled at its end.
 //!
-//! The server pulls this body, so a slow caller slows the provider and nothing piles up here. At
-//! most one incomplete event is held. When the body ends, breaks, or is dropped because the caller
-//! is gone, the connection to the provider is closed first and then the truth is booked.
+//! The server pulls this body, so a slow caller slows the provider and nothing piles up here. When
+//! the body ends, breaks, or is dropped because the caller is gone, the connection to the provider
+//! is closed first and then the truth is booked: what [`Reading`] knows of the answer by then.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
 use tollgate_policy::Ended;
-use tollgate_units::{Span, Tokens};
-use tollgate_wire::{
-    Endpoint, Stored, Tap, ToolCalls, Usage, answer_text, created_of, is_finished, is_whole,
-    searches_of, tool_calls_of, usage_of,
-};
+use tollgate_units::Tokens;
+use tollgate_wire::{Endpoint, Stored, Tap, Usage};
 
 use crate::background;
 use crate::flight::Flight;
@@ -28,6 +23,12 @@ use crate::gate::Live;
 use crate::repeats::Keeping;
 use crate::stored::Looker;
 use crate::telemetry::Outcome;
+
+mod reading;
+mod silence;
+
+use reading::Reading;
+use silence::Silence;
 
 /// The body of a provider's answer on its way to the caller.
 #[derive(Debug)]
@@ -60,30 +61,6 @@ enum Broken {
     Told,
 }
 
-/// How the answer is read on its way.
-#[derive(Debug)]
-enum Reading {
-    /// As server-sent events.
-    Events(Box<Tap>),
-    /// As one JSON document.
-    Whole { endpoint: Endpoint, kept: Kept },
-}
-
-/// What has been seen of a JSON answer. The usual answer is one piece and is not copied.
-#[derive(Debug, Default)]
-struct Kept {
-    pieces: Vec<Bytes>,
-    bytes: usize,
-}
-
-/// How long the provider may say nothing.
-#[derive(Debug)]
-struct Silence {
-    most: Duration,
-    ends: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
 impl Relay {
     /// Relays `upstream`. Events are read where `tap` is given, else one JSON document.
     pub(crate) fn new(
@@ -92,11 +69,9 @@ impl Relay {
         endpoint: Endpoint,
         flight: Box<Flight>,
     ) -> Self {
-        let idle = flight.live().bounds.idle;
-        let reading = tap.map_or(Reading::Whole { endpoint, kept: Kept::default() }, |tap| {
-            Reading::Events(Box::new(tap))
-        });
-        let mut relay = Self::of(status, upstream, reading, idle);
+        let silence = Silence::of(flight.live().bounds.idle);
+        let reading = tap.map_or_else(|| Reading::document(endpoint), Reading::events);
+        let mut relay = Self::of(status, upstream, reading, silence);
         relay.flight = Some(flight);
         relay
     }
@@ -122,14 +97,13 @@ impl Relay {
         live: &Live,
         looker: Looker,
     ) -> Self {
-        let reading = Reading::Events(Box::new(Tap::new(Endpoint::Responses, false)));
-        let mut relay = Self::of(status, upstream, reading, live.bounds.idle);
+        let reading = Reading::events(Tap::new(Endpoint::Responses, false));
+        let mut relay = Self::of(status, upstream, reading, Silence::of(live.bounds.idle));
         relay.looker = Some(looker);
         relay
     }
 
-    fn of(status: StatusCode, upstream: Incoming, reading: Reading, idle: Span) -> Self {
-        let most = Duration::from_millis(idle.as_millis());
+    fn of(status: StatusCode, upstream: Incoming, reading: Reading, silence: Silence) -> Self {
         Self {
             upstream: Some(upstream),
             reading,
@@ -137,7 +111,7 @@ impl Relay {
             flight: None,
             looker: None,
             counted: Tokens::ZERO,
-            silence: Silence { most, ends: Instant::now() + most, timer: None },
+            silence,
             broken: None,
             kept: None,
             is_drained: false,
@@ -150,35 +124,28 @@ impl Relay {
         if let Some(flight) = &mut self.flight {
             flight.first_piece();
         }
-        match &mut self.reading {
-            Reading::Whole { kept, .. } => {
-                kept.keep(&piece);
-                self.ready.push_back(piece);
-            }
-            Reading::Events(tap) => {
-                tap.push(piece, &mut self.ready);
-                let made = tap.tally_mut().take_created();
-                // Before its id goes out, so that whoever has it may use it.
-                match (&mut self.flight, &self.looker) {
-                    _ if made.is_empty() => {}
-                    (Some(flight), _) => flight.created(made),
-                    (None, Some(looker)) => looker.created(&made),
-                    (None, None) => {}
-                }
-                if tap.tally().kept() > KEPT_BYTES_MAX {
-                    self.count_text();
-                }
-            }
+        let made = self.reading.push(piece, &mut self.ready);
+        self.record(made);
+        if self.reading.is_full() {
+            self.count_text();
         }
-        self.silence.ends = Instant::now() + self.silence.most;
+        self.silence.begins_now();
+    }
+
+    /// What an event says was stored is recorded before its id goes out, so that whoever has it may
+    /// use it.
+    fn record(&mut self, made: Vec<Stored>) {
+        match (&mut self.flight, &self.looker) {
+            _ if made.is_empty() => {}
+            (Some(flight), _) => flight.created(made),
+            (None, Some(looker)) => looker.created(&made),
+            (None, None) => {}
+        }
     }
 
     /// Counts what was generated and not yet counted, so that it need not be kept.
     fn count_text(&mut self) {
-        let text = match &mut self.reading {
-            Reading::Events(tap) => tap.tally_mut().take_text(),
-            Reading::Whole { endpoint, kept } => answer_text(*endpoint, &kept.whole()),
-        };
+        let text = self.reading.take_text();
         if let Some(flight) = &self.flight {
             self.counted = self.counted.plus(flight.count(&text));
         }
@@ -186,53 +153,19 @@ impl Relay {
 
     /// What the answer used, by the provider's word or else by counting what flowed.
     fn usage(&mut self) -> Usage {
-        let (reported, searches) = match &self.reading {
-            Reading::Events(tap) => (tap.tally().usage.clone(), None),
-            Reading::Whole { endpoint, kept } => {
-                let whole = kept.whole();
-                (usage_of(*endpoint, &whole), searches_of(*endpoint, &whole))
-            }
-        };
-        let usage = reported.unwrap_or_else(|| {
+        let searches = self.reading.searches();
+        let usage = self.reading.usage().unwrap_or_else(|| {
             self.count_text();
             let flight = self.flight.as_ref();
             let counted = flight.map(|flight| flight.estimated(self.counted)).unwrap_or_default();
             // Anthropic tells the input first: then only the output has to be estimated.
-            let begun = match &self.reading {
-                Reading::Events(tap) => tap.tally().begun(),
-                Reading::Whole { .. } => None,
-            };
-            match begun {
+            match self.reading.begun() {
                 Some(begun) => Usage { output: counted.output, estimated: true, ..begun },
                 None => counted,
             }
         });
         let billed = self.flight.as_ref().and_then(|flight| flight.billed(searches));
         Usage { billed: billed.or(usage.billed), ..usage }
-    }
-
-    /// The tools that the model called in the answer so far.
-    fn tool_calls(&self) -> ToolCalls {
-        match &self.reading {
-            Reading::Events(tap) => tap.tally().tool_calls(),
-            Reading::Whole { endpoint, kept } => tool_calls_of(*endpoint, &kept.whole()),
-        }
-    }
-
-    /// What the answer says was stored and nobody has recorded yet.
-    fn created(&mut self) -> Vec<Stored> {
-        match &mut self.reading {
-            Reading::Events(tap) => tap.tally_mut().take_created(),
-            Reading::Whole { endpoint, kept } => created_of(*endpoint, &kept.whole()),
-        }
-    }
-
-    /// Whether the answer says that the work goes on, or breaks off before it says how it ended.
-    fn goes_on(&self) -> bool {
-        match &self.reading {
-            Reading::Events(tap) => !tap.tally().done,
-            Reading::Whole { kept, .. } => is_finished(&kept.whole()) != Some(true),
-        }
     }
 
     /// Closes the provider's connection, then settles, once; or has work in the background followed
@@ -243,26 +176,25 @@ impl Relay {
         {
             return drain(rest);
         }
-        let whole = how == End::Complete && self.is_whole();
+        let whole = how == End::Complete && self.reading.is_whole();
         self.upstream = None;
         if let Some(looker) = self.looker.take() {
-            looker.created(&self.created());
-            if self.is_done() {
+            looker.created(&self.reading.take_created());
+            if self.reading.is_done() {
                 looker.told_of_the_end();
             }
         }
-        let made = if self.flight.is_some() { self.created() } else { Vec::new() };
         let Some(flight) = &mut self.flight else {
             return;
         };
-        flight.created(made);
+        flight.created(self.reading.take_created());
         if flight.is_background()
-            && self.goes_on()
+            && self.reading.goes_on()
             && let Some(flight) = self.flight.take()
         {
             return background::follow(flight, self.status);
         }
-        let (mut usage, calls) = (self.usage(), self.tool_calls());
+        let (mut usage, calls) = (self.usage(), self.reading.tool_calls());
         usage.tool_calls = calls.count;
         let Some(mut flight) = self.flight.take() else {
             return;
@@ -270,7 +202,7 @@ impl Relay {
         flight.called(calls);
         // A stream that breaks after its last event has still told the truth; usage on the way is
         // not yet the whole of it.
-        let told = whole || (self.is_done() && !usage.estimated);
+        let told = whole || (self.reading.is_done() && !usage.estimated);
         let ended = if told { Ended::Answered(&usage) } else { Ended::Broken(&usage) };
         let outcome = match how {
             End::Complete if whole => Outcome::Answered,
@@ -290,35 +222,21 @@ impl Relay {
     /// read to its end.
     fn rest(&mut self) -> Option<Self> {
         let drains = self.flight.as_ref().is_some_and(|flight| flight.is_drained());
-        if self.is_drained || !drains || self.is_done() {
+        if self.is_drained || !drains || self.reading.is_done() {
             return None;
         }
         let upstream = self.upstream.take()?;
-        let idle = Span::from_millis(u64::try_from(self.silence.most.as_millis()).ok()?);
-        let emptied = Reading::Whole { endpoint: Endpoint::Responses, kept: Kept::default() };
+        let emptied = Reading::document(Endpoint::Responses);
         let reading = std::mem::replace(&mut self.reading, emptied);
-        let mut rest = Self::of(self.status, upstream, reading, idle);
+        let mut rest = Self::of(self.status, upstream, reading, self.silence.again());
         (rest.flight, rest.counted, rest.is_drained) = (self.flight.take(), self.counted, true);
         Some(rest)
-    }
-
-    /// Whether the protocol's last event has come.
-    fn is_done(&self) -> bool {
-        matches!(&self.reading, Reading::Events(tap) if tap.tally().done)
-    }
-
-    /// Whether what came is a whole answer of its protocol, and not one that was cut off.
-    fn is_whole(&self) -> bool {
-        match &self.reading {
-            Reading::Events(tap) => tap.tally().done && !tap.tally().failed,
-            Reading::Whole { endpoint, kept } => is_whole(*endpoint, &kept.whole()),
-        }
     }
 
     /// Whether nothing more can come: the whole length was read, or the last event was.
     fn may_be_over(&self) -> bool {
         match &self.reading {
-            Reading::Events(tap) => tap.tally().done,
+            Reading::Events(_) => self.reading.is_done(),
             Reading::Whole { .. } => self.upstream.as_ref().is_some_and(Body::is_end_stream),
         }
     }
@@ -339,9 +257,7 @@ impl Relay {
                 }
                 Poll::Ready(Some(Err(_))) => return self.broke(End::Broken),
                 Poll::Ready(None) => {
-                    if let Reading::Events(tap) = &mut self.reading {
-                        tap.finish(&mut self.ready);
-                    }
+                    self.reading.finish(&mut self.ready);
                     self.end(End::Complete);
                     return Poll::Ready(());
                 }
@@ -467,49 +383,3 @@ impl std::fmt::Display for BrokenOff {
 }
 
 impl std::error::Error for BrokenOff {}
-
-impl Kept {
-    /// Keeps a piece while the whole stays within its bound; past it, usage is estimated.
-    fn keep(&mut self, piece: &Bytes) {
-        self.bytes = self.bytes.saturating_add(piece.len());
-        if self.bytes <= ANSWER_BYTES_MAX {
-            self.pieces.push(piece.clone());
-        } else {
-            self.pieces.clear();
-        }
-    }
-
-    fn whole(&self) -> Bytes {
-        match self.pieces.as_slice() {
-            [only] => only.clone(),
-            pieces => {
-                let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-                for piece in pieces {
-                    whole.extend_from_slice(piece);
-                }
-                whole.freeze()
-            }
-        }
-    }
-}
-
-impl Silence {
-    /// Ready once the provider has said nothing for the whole span. The timer is set when the
-    /// first silence begins, and moved only when it fires early.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let ends = self.ends;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends)));
-        while timer.as_mut().poll(context).is_ready() {
-            if Instant::now() >= ends {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(ends);
-        }
-        Poll::Pending
-    }
-}
-
-/// Text of a stream that is kept before it is counted and let go.
-const KEPT_BYTES_MAX: usize = 64 * 1024;
-/// The longest JSON answer whose usage is read; embeddings of a large batch are some megabytes.
-const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
