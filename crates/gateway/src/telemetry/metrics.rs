@@ -7,34 +7,29 @@
 //! When this is wrong: names accumulate over reloads; after [`ROUTES_MAX`] routes new ones are
 //! counted as `other`.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use prometheus_client::{
-    encoding::{EncodeMetric, MetricEncoder, NoLabelSet, text},
-    metrics::{
-        MetricType, TypedMetric, counter::Counter, family::Family, gauge::Gauge,
-        histogram::Histogram,
-    },
+    encoding::text,
+    metrics::{counter::Counter, gauge::Gauge, histogram::Histogram},
     registry::{Metric, Registry},
 };
 use tollgate_units::{NanoUsd, Tokens};
-use tollgate_wire::Usage;
 
 use super::labels::{
-    CostLabels, Direction, Ending, EndingLabels, EstimateLabels, Kind, LessenedLabels, Name,
-    OpLabels, Outcome, RefusalLabels, RequestLabels, RetryLabels, Route, RunawayLabels,
-    SavedLabels, ShadowLabels, StoreOp, TokenLabels,
+    Ending, EndingLabels, LessenedLabels, Name, OpLabels, Outcome, RefusalLabels, RetryLabels,
+    Route, RunawayLabels, SavedLabels, ShadowLabels, StoreOp,
 };
 use super::upstreams::{Breaker, Cached, Upstreams};
+
+mod families;
+mod route;
+
+use families::Families;
+use route::ratio;
+
+pub use route::RouteMetrics;
 
 /// What [`Metrics::render`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -60,17 +55,6 @@ pub struct Metrics {
     keys_failed: Counter,
     held: Gauge,
     meters: Gauge,
-}
-
-/// The numbers of one route. Kept for the length of a request; counting is an atomic addition.
-#[derive(Debug)]
-pub struct RouteMetrics {
-    requests: [Counter; Outcome::ALL.len()],
-    input: InputCounters,
-    output: OutputCounters,
-    cost: Dollars,
-    input_error: Histogram,
-    output_error: Histogram,
 }
 
 impl Metrics {
@@ -304,174 +288,6 @@ impl Default for Metrics {
     }
 }
 
-impl RouteMetrics {
-    /// A request on this route ended so.
-    pub fn ended(&self, outcome: Outcome) {
-        self.requests[outcome as usize].inc();
-    }
-
-    /// A request used so many tokens.
-    pub fn used(&self, usage: &Usage) {
-        let text = usage.input.less(usage.cached_input).less(usage.cache_write);
-        self.input.cached.inc_by(usage.cached_input.get());
-        self.input.cache_write.inc_by(usage.cache_write.get());
-        self.input.text.inc_by(text.get());
-        self.output.reasoning.inc_by(usage.reasoning.get());
-        self.output.text.inc_by(usage.output.less(usage.reasoning).get());
-    }
-
-    /// A request cost so much.
-    pub fn cost(&self, amount: NanoUsd) {
-        self.cost.add(amount);
-    }
-
-    /// What was estimated, and what it was. An estimate of nothing says nothing.
-    pub fn estimated(&self, direction: Direction, estimated: Tokens, actual: Tokens) {
-        let Some(ratio) = ratio(actual, estimated) else {
-            return;
-        };
-        match direction {
-            Direction::Input => self.input_error.observe(ratio),
-            Direction::Output => self.output_error.observe(ratio),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct InputCounters {
-    cache_write: Counter,
-    cached: Counter,
-    text: Counter,
-}
-
-#[derive(Debug)]
-struct OutputCounters {
-    reasoning: Counter,
-    text: Counter,
-}
-
-/// Whatever has labels. Clones share the metrics, and one clone of each is in the registry.
-#[derive(Debug)]
-struct Families {
-    requests: Family<RequestLabels, Counter>,
-    refusals: Family<RefusalLabels, Counter>,
-    retries: Family<RetryLabels, Counter>,
-    tokens: Family<TokenLabels, Counter>,
-    cost: Family<CostLabels, Dollars>,
-    saved: Family<SavedLabels, Dollars>,
-    lessened: Family<LessenedLabels, Counter>,
-    runaways: Family<RunawayLabels, Counter>,
-    shadowed: Family<ShadowLabels, Counter>,
-    estimate_error: Family<EstimateLabels, Histogram, fn() -> Histogram>,
-    store_took: Family<OpLabels, Histogram, fn() -> Histogram>,
-    store_failed: Family<OpLabels, Counter>,
-    settlements: Family<EndingLabels, Counter>,
-}
-
-impl Families {
-    /// `_total` is written by the encoder, so no counter has it in its name here.
-    fn new(reg: &mut Registry) -> Self {
-        let errors: fn() -> Histogram = || Histogram::new(ESTIMATE);
-        let store: fn() -> Histogram = || Histogram::new(STORE);
-        Self {
-            requests: registered(reg, "requests", "Requests that ended", Family::default()),
-            refusals: registered(reg, "refusals", "Requests refused", Family::default()),
-            retries: registered(reg, "retries", "Requests sent again", Family::default()),
-            tokens: registered(reg, "tokens", "Tokens used", Family::default()),
-            cost: registered(reg, "cost_usd", "Cost in US dollars", Family::default()),
-            shadowed: registered(
-                reg,
-                "shadow_decisions",
-                "What the policy that is only watched decided",
-                Family::default(),
-            ),
-            lessened: registered(
-                reg,
-                "lessened",
-                "Requests that got less than they asked for, because a limit was used up",
-                Family::default(),
-            ),
-            runaways: registered(
-                reg,
-                "runaway_sessions",
-                "Sessions of agents that ran away",
-                Family::default(),
-            ),
-            saved: registered(reg, "saved_usd", "Dollars that refusals saved", Family::default()),
-            estimate_error: registered(
-                reg,
-                "estimate_error_ratio",
-                "Tokens used, over tokens estimated",
-                Family::new_with_constructor(errors),
-            ),
-            store_took: registered(
-                reg,
-                "store_seconds",
-                "Time in the store of meters",
-                Family::new_with_constructor(store),
-            ),
-            store_failed: registered(reg, "store_errors", "Failures there", Family::default()),
-            settlements: registered(reg, "settlements", "Ends of reservations", Family::default()),
-        }
-    }
-
-    fn route(&self, route: &Route) -> RouteMetrics {
-        let Route { model, provider, tier } = route.clone();
-        let tokens = |direction, kind| {
-            let labels = TokenLabels { model: model.clone(), direction, kind };
-            self.tokens.get_or_create_owned(&labels)
-        };
-        let error = |direction| {
-            let labels = EstimateLabels { model: model.clone(), direction };
-            self.estimate_error.get_or_create_owned(&labels)
-        };
-        RouteMetrics {
-            requests: Outcome::ALL.map(|outcome| {
-                let (model, provider, tier) = (model.clone(), provider.clone(), tier.clone());
-                let labels = RequestLabels { model, provider, tier, outcome };
-                self.requests.get_or_create_owned(&labels)
-            }),
-            input: InputCounters {
-                cache_write: tokens(Direction::Input, Kind::CacheWrite),
-                cached: tokens(Direction::Input, Kind::Cached),
-                text: tokens(Direction::Input, Kind::Text),
-            },
-            output: OutputCounters {
-                reasoning: tokens(Direction::Output, Kind::Reasoning),
-                text: tokens(Direction::Output, Kind::Text),
-            },
-            input_error: error(Direction::Input),
-            output_error: error(Direction::Output),
-            cost: self.cost.get_or_create_owned(&CostLabels { model: model.clone(), provider }),
-        }
-    }
-}
-
-/// Money that only grows: whole nano-dollars within, dollars on the page.
-#[derive(Clone, Debug, Default)]
-struct Dollars(Arc<AtomicU64>);
-
-impl Dollars {
-    fn add(&self, amount: NanoUsd) {
-        self.0.fetch_add(amount.get(), Ordering::Relaxed);
-    }
-}
-
-impl TypedMetric for Dollars {
-    const TYPE: MetricType = MetricType::Counter;
-}
-
-impl EncodeMetric for Dollars {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let dollars = as_float(self.0.load(Ordering::Relaxed)) / 1e9;
-        encoder.encode_counter::<NoLabelSet, f64, u64>(&dollars, None)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        Self::TYPE
-    }
-}
-
 /// Puts a clone into the registry, which shares its state, and keeps the original.
 fn registered<M: Metric + Clone>(reg: &mut Registry, name: &str, help: &str, metric: M) -> M {
     reg.register(name, help, metric.clone());
@@ -487,10 +303,6 @@ fn timer<const N: usize>(
     registered(reg, &format!("{name}_seconds"), help, Histogram::new(buckets))
 }
 
-fn ratio(over: Tokens, under: Tokens) -> Option<f64> {
-    (under > Tokens::ZERO).then(|| as_float(over.get()) / as_float(under.get()))
-}
-
 #[expect(clippy::cast_precision_loss, reason = "shown to people; exact up to 2^53")]
 fn as_float(count: u64) -> f64 {
     count as f64
@@ -504,9 +316,6 @@ const OVERHEAD: [f64; 13] =
 const LONG: [f64; 13] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0];
 const SHORT: [f64; 11] = [1e-3, 2e-3, 5e-3, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5];
 const RESERVED: [f64; 11] = [1.0, 1.05, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 25.0, 100.0, 1000.0];
-const ESTIMATE: [f64; 13] =
-    [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0, 1.01, 1.05, 1.1, 1.5];
-const STORE: [f64; 11] = [1e-6, 2e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 0.025, 0.1];
 
 #[cfg(test)]
 mod tests;

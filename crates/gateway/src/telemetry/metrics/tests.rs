@@ -1,6 +1,9 @@
 //! The page that Prometheus reads, to the letter.
 
+use tollgate_wire::Usage;
+
 use super::*;
+use crate::telemetry::labels::{Direction, RequestLabels};
 
 fn name(text: &str) -> Name {
     Name::from(text)
