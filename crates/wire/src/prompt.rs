@@ -38,6 +38,11 @@ pub struct Prompt {
 }
 
 impl Prompt {
+    /// Notes a message or an item.
+    pub(crate) fn add_message(&mut self) {
+        self.messages = self.messages.saturating_add(1);
+    }
+
     /// Notes a JSON string that is counted as text.
     pub(crate) fn add_text(&mut self, place: Place) {
         self.bytes = self.bytes.saturating_add(place.len() as u64);

@@ -17,7 +17,7 @@ pub(super) fn system(
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
     if !value.is_null() {
-        draft.prompt.messages = draft.prompt.messages.saturating_add(1);
+        draft.prompt.add_message();
     }
     content(draft, value, path, 0)
 }
@@ -28,10 +28,7 @@ pub(super) fn messages(
     value: Value<'_>,
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
-    const EXPECTED: &str = "a list with at least one message";
-    let count = items(value, path, EXPECTED, |item, path| message(draft, item, path))?;
-    draft.has_input = true;
-    if count == 0 { Err(Malformed::wrong(value, path, EXPECTED)) } else { Ok(()) }
+    draft.messages(value, path, message)
 }
 
 fn message(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
@@ -41,16 +38,11 @@ fn message(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), M
         match key {
             "role" => role = Some(value),
             "content" => content(draft, value, path, 0)?,
-            _ => {
-                hidden::member(draft, key, value, path)?;
-                draft.unknown(value);
-            }
+            _ => draft.unknown_member(key, value, path)?,
         }
         Ok(())
     })?;
-    field::name(role, (value, path), "role")?;
-    draft.prompt.messages = draft.prompt.messages.saturating_add(1);
-    role.map_or(Ok(()), |role| draft.counted(role, path))
+    draft.spoken(role, (value, path))
 }
 
 /// A string, a list of blocks, or one block.
@@ -105,10 +97,7 @@ fn block(draft: &mut Draft, value: Value<'_>, path: &Path<'_>, depth: u8) -> Res
             "signature" => draft.sealed(value),
             "file_id" => stored::refer(draft, StoredKind::File, value, path)?,
             "source" => source(draft, (&kind, depth), value, path)?,
-            _ => {
-                hidden::member(draft, key, value, path)?;
-                draft.unknown(value);
-            }
+            _ => draft.unknown_member(key, value, path)?,
         }
         Ok(())
     })

@@ -20,14 +20,14 @@ pub(super) fn embedded(
         return Ok(());
     }
     let expected = format!("a list with at least one of the {key}");
-    let count = items(value, path, &expected, |item, path| match key {
+    let count = field::one_or_more(value, path, &expected, |item, path| match key {
         "texts" => text(draft, item, path),
         "images" => image(draft, item, path),
         _ => input(draft, item, path),
     })?;
     draft.prompts = draft.prompts.max(count);
     draft.has_input = true;
-    if count == 0 { Err(Malformed::wrong(value, path, &expected)) } else { Ok(()) }
+    Ok(())
 }
 
 /// `query`
@@ -43,7 +43,8 @@ pub(super) fn ranked(
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
     const EXPECTED: &str = "a list with at least one document";
-    let count = items(value, path, EXPECTED, |item, path| {
+    draft.has_input = true;
+    field::one_or_more(value, path, EXPECTED, |item, path| {
         if item.kind() == Kind::Object {
             draft.ranking.object(length(item));
             draft.unknown(item);
@@ -51,9 +52,8 @@ pub(super) fn ranked(
         }
         draft.ranking.text(length(item));
         text(draft, item, path)
-    })?;
-    draft.has_input = true;
-    if count == 0 { Err(Malformed::wrong(value, path, EXPECTED)) } else { Ok(()) }
+    })
+    .map(|_| ())
 }
 
 /// `max_tokens_per_doc`: how much of each document is read.

@@ -2,8 +2,8 @@
 
 use crate::Malformed;
 use crate::openai::image_part;
-use crate::read::field::{self, items, members};
-use crate::read::{Draft, hidden, stored};
+use crate::read::field::{items, members};
+use crate::read::{Draft, stored};
 use crate::walk::{Kind, Path, Value};
 
 /// `messages`
@@ -12,10 +12,7 @@ pub(super) fn messages(
     value: Value<'_>,
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
-    const EXPECTED: &str = "a list with at least one message";
-    let count = items(value, path, EXPECTED, |item, path| message(draft, item, path))?;
-    draft.has_input = true;
-    if count == 0 { Err(Malformed::wrong(value, path, EXPECTED)) } else { Ok(()) }
+    draft.messages(value, path, message)
 }
 
 /// `documents`: strings, or objects whose `data` reaches the model, names and values alike.
@@ -53,16 +50,11 @@ fn message(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), M
                 items(value, path, "a list of tool calls", |item, path| call(draft, item, path))?;
             }
             "tool_call_id" => {}
-            _ => {
-                hidden::member(draft, key, value, path)?;
-                draft.unknown(value);
-            }
+            _ => draft.unknown_member(key, value, path)?,
         }
         Ok(())
     })?;
-    field::name(role, (value, path), "role")?;
-    draft.prompt.messages = draft.prompt.messages.saturating_add(1);
-    role.map_or(Ok(()), |role| draft.counted(role, path))
+    draft.spoken(role, (value, path))
 }
 
 const MESSAGE: &[&str] = &["content", "role", "tool_calls", "tool_plan"];
@@ -79,16 +71,7 @@ fn content(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), M
 
 /// One part of a content; `texts` and `inputs` that are embedded have the same.
 pub(super) fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
-    let mut kind = None;
-    members(value, path, (PART, "a part: an object with a `type`"), |key, value, path| {
-        match key {
-            "type" => kind = Some(value),
-            _ if PART.contains(&key) => {}
-            _ => hidden::member(draft, key, value, path)?,
-        }
-        Ok(())
-    })?;
-    let kind = field::name(kind, (value, path), "type")?;
+    let kind = draft.kind_of_part(PART, value, path)?;
     let (payload, inner) = (value.member(&kind), path.key(&kind));
     match (kind.as_ref(), payload) {
         ("text" | "thinking", Some(text)) => draft.counted(text, &inner),
@@ -97,14 +80,7 @@ pub(super) fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Resu
         ("document" | "image_url" | "text" | "thinking", None) => {
             Err(Malformed::missing(value, path, &kind, "the content of this part"))
         }
-        _ => {
-            stored::within(draft, value, path)?;
-            hidden::within(draft, value, path)?;
-            draft.prompt.unseen = true;
-            draft.addresses(value);
-            draft.unknown(value);
-            Ok(())
-        }
+        _ => draft.unknown_part(value, path),
     }
 }
 

@@ -20,9 +20,8 @@ pub(super) fn contents(
         let why = "it is given beside `generateContentRequest`; give one of the two";
         return Err(Malformed::unsupported(value, path, why));
     }
-    let count = items(value, path, EXPECTED, |item, path| content(draft, item, path))?;
     draft.has_input = true;
-    if count == 0 { Err(Malformed::wrong(value, path, EXPECTED)) } else { Ok(()) }
+    field::one_or_more(value, path, EXPECTED, |item, path| content(draft, item, path)).map(|_| ())
 }
 
 /// `systemInstruction`
@@ -43,7 +42,7 @@ fn content(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), M
         }
         _ => other(draft, key, value, path),
     })?;
-    draft.prompt.messages = draft.prompt.messages.saturating_add(1);
+    draft.prompt.add_message();
     Ok(())
 }
 

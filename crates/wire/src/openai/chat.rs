@@ -1,8 +1,8 @@
 //! Chat completions: the messages.
 
 use super::image_part;
-use crate::read::field::{self, items, members};
-use crate::read::{Draft, hidden, stored};
+use crate::read::field::{items, members};
+use crate::read::{Draft, stored};
 use crate::walk::{Kind, Path, Value};
 use crate::{Extra, Malformed, StoredKind};
 
@@ -12,10 +12,7 @@ pub(super) fn messages(
     value: Value<'_>,
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
-    const EXPECTED: &str = "a list with at least one message";
-    let count = items(value, path, EXPECTED, |item, path| message(draft, item, path))?;
-    draft.has_input = true;
-    if count == 0 { Err(Malformed::wrong(value, path, EXPECTED)) } else { Ok(()) }
+    draft.messages(value, path, message)
 }
 
 fn message(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
@@ -37,16 +34,11 @@ fn message(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), M
             "function_call" if !value.is_null() => function(draft, value, path)?,
             "audio" if !value.is_null() => audio(draft, value, path)?,
             "tool_call_id" => {}
-            _ => {
-                hidden::member(draft, key, value, path)?;
-                draft.unknown(value);
-            }
+            _ => draft.unknown_member(key, value, path)?,
         }
         Ok(())
     })?;
-    field::name(role, (value, path), "role")?;
-    draft.prompt.messages = draft.prompt.messages.saturating_add(1);
-    role.map_or(Ok(()), |role| draft.counted(role, path))
+    draft.spoken(role, (value, path))
 }
 
 const MESSAGE: &[&str] = &[
@@ -73,17 +65,7 @@ fn content(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), M
 }
 
 fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
-    let known = (PART, "a part: an object with a `type`");
-    let mut kind = None;
-    members(value, path, known, |key, value, path| {
-        match key {
-            "type" => kind = Some(value),
-            _ if PART.contains(&key) => {}
-            _ => hidden::member(draft, key, value, path)?,
-        }
-        Ok(())
-    })?;
-    let kind = field::name(kind, (value, path), "type")?;
+    let kind = draft.kind_of_part(PART, value, path)?;
     let Some(payload) = value.member(&kind) else {
         return other_part(draft, &kind, value, path);
     };
@@ -113,15 +95,10 @@ fn other_part(
     if PART.contains(&kind) {
         return Err(Malformed::missing(value, path, kind, "the content of this part"));
     }
-    stored::within(draft, value, path)?;
-    hidden::within(draft, value, path)?;
-    draft.prompt.unseen = true;
-    draft.addresses(value);
     if value.find_within(&["file_id", "file_ids"], |_, file| !file.is_null()).is_some() {
         draft.prompt.add_elsewhere();
     }
-    draft.unknown(value);
-    Ok(())
+    draft.unknown_part(value, path)
 }
 
 fn file(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {

@@ -3,7 +3,7 @@
 use super::image_part;
 use crate::Malformed;
 use crate::read::Draft;
-use crate::read::field::{self, items, members};
+use crate::read::field::{self, members};
 use crate::walk::{Kind, Path, Value};
 
 const EXPECTED: &str = "a string, a list of strings, or a list of parts; not empty";
@@ -14,15 +14,11 @@ pub(super) fn input(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Res
     if value.kind() == Kind::String && value.place().len() > 2 {
         return draft.counted(value, path);
     }
-    let wrong = Malformed::wrong(value, path, EXPECTED);
-    if value.kind() != Kind::Array {
-        return Err(wrong);
-    }
-    let count = items(value, path, EXPECTED, |item, path| match item.kind() {
+    field::one_or_more(value, path, EXPECTED, |item, path| match item.kind() {
         Kind::String => draft.counted(item, path),
         _ => part(draft, item, path),
-    })?;
-    if count == 0 { Err(wrong) } else { Ok(()) }
+    })
+    .map(|_| ())
 }
 
 fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {

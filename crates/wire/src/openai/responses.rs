@@ -14,7 +14,7 @@ pub(super) fn instructions(
     path: &Path<'_>,
 ) -> Result<(), Malformed> {
     if !value.is_null() {
-        draft.prompt.messages = draft.prompt.messages.saturating_add(1);
+        draft.prompt.add_message();
     }
     draft.counted(value, path)
 }
@@ -24,7 +24,7 @@ pub(super) fn input(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Res
     const EXPECTED: &str = "a string or a list of items; not empty";
     draft.has_input = true;
     if value.kind() == Kind::String && value.place().len() > 2 {
-        draft.prompt.messages = draft.prompt.messages.saturating_add(1);
+        draft.prompt.add_message();
         return draft.counted(value, path);
     }
     if value.kind() != Kind::Array || value.items().next().is_none() {
@@ -44,7 +44,7 @@ fn item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
         }
         Ok(())
     })?;
-    draft.prompt.messages = draft.prompt.messages.saturating_add(1);
+    draft.prompt.add_message();
     match (kind.as_deref(), role, id) {
         (Some("item_reference"), ..) | (None, None, Some(_)) => {
             stored::refer(draft, StoredKind::Item, id.unwrap_or(value), &path.key("id"))
@@ -108,10 +108,7 @@ fn message(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), M
             "role" => draft.prompt.add_text(value.place()),
             "content" => content(draft, value, &path.key("content"))?,
             "id" | "phase" | "status" | "type" => {}
-            _ => {
-                hidden::member(draft, &key, value, &path.key(&key))?;
-                draft.unknown(value);
-            }
+            _ => draft.unknown_member(&key, value, &path.key(&key))?,
         }
     }
     Ok(())
@@ -224,10 +221,7 @@ fn known_item(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<()
             "content" | "output" | "summary" => content(draft, value, &path)?,
             "encrypted_content" => draft.sealed(value),
             "call_id" | "caller" | "id" | "status" | "type" => {}
-            _ => {
-                hidden::member(draft, &key, value, &path)?;
-                draft.unknown(value);
-            }
+            _ => draft.unknown_member(&key, value, &path)?,
         }
     }
     Ok(())
@@ -306,10 +300,7 @@ fn part(draft: &mut Draft, value: Value<'_>, path: &Path<'_>) -> Result<(), Malf
                 id = Some(value);
                 draft.unknown(value);
             }
-            _ => {
-                hidden::member(draft, key, value, path)?;
-                draft.unknown(value);
-            }
+            _ => draft.unknown_member(key, value, path)?,
         }
         Ok(())
     })?;

@@ -51,6 +51,19 @@ pub(crate) fn items<'b>(
     Ok(count)
 }
 
+/// The same for an array that has to have an item.
+pub(crate) fn one_or_more<'b>(
+    value: Value<'b>,
+    path: &Path<'_>,
+    expected: &str,
+    each: impl FnMut(Value<'b>, &Path<'_>) -> Result<(), Malformed>,
+) -> Result<u64, Malformed> {
+    match items(value, path, expected, each)? {
+        0 => Err(Malformed::wrong(value, path, expected)),
+        count => Ok(count),
+    }
+}
+
 /// A string, or nothing for `null`.
 pub(crate) fn string<'b>(
     value: Value<'b>,

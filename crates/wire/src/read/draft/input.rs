@@ -3,11 +3,85 @@
 //! Text is counted, files are judged by their size, what is not understood counts as it is written,
 //! and what lies somewhere else is of a length that nobody can see.
 
+use std::borrow::Cow;
+
 use super::Draft;
+use crate::read::field::{self, members};
+use crate::read::{hidden, stored};
 use crate::walk::{Kind, Path, Value};
 use crate::{Malformed, Place};
 
 impl Draft {
+    /// `messages`: one or more, each of which goes to `message`.
+    pub(crate) fn messages(
+        &mut self,
+        value: Value<'_>,
+        path: &Path<'_>,
+        message: impl Fn(&mut Self, Value<'_>, &Path<'_>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        const EXPECTED: &str = "a list with at least one message";
+        self.has_input = true;
+        field::one_or_more(value, path, EXPECTED, |item, path| message(self, item, path))?;
+        Ok(())
+    }
+
+    /// A message was read: it has to say its role, which reaches the model too.
+    pub(crate) fn spoken(
+        &mut self,
+        role: Option<Value<'_>>,
+        (message, path): (Value<'_>, &Path<'_>),
+    ) -> Result<(), Malformed> {
+        field::name(role, (message, path), "role")?;
+        self.prompt.add_message();
+        role.map_or(Ok(()), |role| self.counted(role, path))
+    }
+
+    /// The `type` of a part whose content stands under that name. What stands beside it is not
+    /// read, but may carry tools.
+    pub(crate) fn kind_of_part<'b>(
+        &mut self,
+        known: &[&str],
+        value: Value<'b>,
+        path: &Path<'_>,
+    ) -> Result<Cow<'b, str>, Malformed> {
+        let mut kind = None;
+        members(value, path, (known, "a part: an object with a `type`"), |key, value, path| {
+            match key {
+                "type" => kind = Some(value),
+                _ if known.contains(&key) => {}
+                _ => hidden::member(self, key, value, path)?,
+            }
+            Ok(())
+        })?;
+        field::name(kind, (value, path), "type")
+    }
+
+    /// A part that its protocol does not have; other servers may.
+    pub(crate) fn unknown_part(
+        &mut self,
+        value: Value<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Malformed> {
+        stored::within(self, value, path)?;
+        hidden::within(self, value, path)?;
+        self.prompt.unseen = true;
+        self.addresses(value);
+        self.unknown(value);
+        Ok(())
+    }
+
+    /// A member that is not understood, and may carry tools.
+    pub(crate) fn unknown_member(
+        &mut self,
+        key: &str,
+        value: Value<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Malformed> {
+        hidden::member(self, key, value, path)?;
+        self.unknown(value);
+        Ok(())
+    }
+
     /// A string of the prompt, or `null`.
     pub(crate) fn counted(&mut self, value: Value<'_>, path: &Path<'_>) -> Result<(), Malformed> {
         match value.kind() {
