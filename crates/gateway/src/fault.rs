@@ -15,7 +15,7 @@ use crate::gate::{Gateway, Live};
 use crate::headers::is_identity;
 use crate::identify::Inbound;
 use crate::telemetry::Outcome;
-use crate::upstream::{Cause, SendError};
+use crate::upstream::{Cause, Deeply, SendError};
 
 /// Why a route did not serve a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -123,12 +123,7 @@ fn tell_operator(
 
 /// The provider's hosts and addresses are for the log, not for callers.
 pub(crate) fn failed_below(provider: &str, cause: &Cause) -> Fault {
-    let mut why = cause.to_string();
-    let mut below = cause.source();
-    while let Some(deeper) = below {
-        why = format!("{why}: {deeper}");
-        below = deeper.source();
-    }
+    let why = Deeply(cause).to_string();
     tracing::warn!(why, provider, "the provider cannot be reached");
     Fault::Failed
 }

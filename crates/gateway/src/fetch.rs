@@ -25,7 +25,7 @@ use tower_service::Service;
 
 use self::address::is_public;
 use crate::tasks::Tasks;
-use crate::upstream::Cause;
+use crate::upstream::{Cause, Deeply};
 
 mod address;
 #[cfg(test)]
@@ -137,13 +137,7 @@ impl fmt::Display for FetchError {
             Self::Unreadable(cause) => ("the answer broke off", cause),
             Self::Url => return f.write_str("not an https URL"),
         };
-        write!(f, "{said}: {cause}")?;
-        let mut deeper = cause.source();
-        while let Some(error) = deeper {
-            write!(f, ": {error}")?;
-            deeper = error.source();
-        }
-        Ok(())
+        write!(f, "{said}: {}", Deeply(cause))
     }
 }
 

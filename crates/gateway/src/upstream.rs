@@ -15,12 +15,12 @@
 //! When this is wrong: a provider that refuses an HTTP/2 stream (`REFUSED_STREAM`) did not see the
 //! request, but is reported as `Reset`: against the caller, never against the provider's bill.
 
-use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header,
-    uri::{Authority, InvalidUri, PathAndQuery, Scheme},
+    uri::{Authority, PathAndQuery, Scheme},
 };
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -33,14 +33,14 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time;
 use tollgate_wire::{Ask, Azure, Destination, Dialect, Errand, Protocol, dialect_of};
 
+pub(crate) use self::failure::Deeply;
+pub use self::failure::{AccountError, Cause, SendError};
 pub use self::outbound::Going;
 use self::{dial::Timed, outbound::Outbound};
-use crate::{
-    tasks::Tasks,
-    tls::{self, TlsError},
-};
+use crate::{tasks::Tasks, tls};
 
 mod dial;
+mod failure;
 mod outbound;
 
 /// One account at a provider, as the operator wrote it.
@@ -90,33 +90,6 @@ pub struct Post<'a> {
     pub body: Bytes,
     /// Is told when the request is on its way, and still knows it when the sending was given up.
     pub going: &'a Going,
-}
-
-/// Why there is no answer. The provider's own refusals are answers.
-#[derive(Debug)]
-pub enum SendError {
-    /// Never sent: the provider has seen nothing of this request.
-    Connect(Cause),
-    /// The connection ended after the request may have been sent.
-    Reset(Cause),
-    /// The request was on its way, and no answer began in time. The connection is given up.
-    TimedOut,
-}
-
-/// What went wrong beneath, for the log; it may name hosts, so it is not for callers.
-pub type Cause = Box<dyn Error + Send + Sync>;
-
-/// Why an account cannot be used. Names the account, never its key.
-#[derive(Debug)]
-pub enum AccountError {
-    /// The base URL is not one.
-    BadUrl(String, InvalidUri),
-    /// The key holds characters that no HTTP header can carry.
-    KeyUnusable(String),
-    /// The base URL is something other than `http(s)://host[:port][/path]`.
-    NotABase(String),
-    /// An account needs https, and there can be no TLS.
-    Tls(TlsError),
 }
 
 impl Upstreams {
@@ -265,45 +238,6 @@ impl Upstreams {
         }
     }
 }
-
-impl fmt::Display for SendError {
-    /// With everything beneath it: hyper's own messages alone say little.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (said, cause) = match self {
-            Self::Connect(cause) => ("never sent", cause),
-            Self::Reset(cause) => ("sent, and the connection ended", cause),
-            Self::TimedOut => return f.write_str("sent, and no answer began in time"),
-        };
-        write!(f, "{said}: {cause}")?;
-        let mut deeper = cause.source();
-        while let Some(error) = deeper {
-            write!(f, ": {error}")?;
-            deeper = error.source();
-        }
-        Ok(())
-    }
-}
-
-impl Error for SendError {}
-
-impl fmt::Display for AccountError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadUrl(name, error) => write!(f, "provider {name}: base_url: {error}"),
-            Self::KeyUnusable(name) => {
-                write!(f, "provider {name}: api_key has characters that a header cannot carry")
-            }
-            Self::NotABase(name) => write!(
-                f,
-                "provider {name}: base_url must be http(s)://host[:port][/path], \
-                 without user, query or fragment"
-            ),
-            Self::Tls(error) => error.fmt(f),
-        }
-    }
-}
-
-impl Error for AccountError {}
 
 /// One account, ready for use.
 struct Upstream {
