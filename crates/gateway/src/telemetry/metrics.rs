@@ -289,7 +289,12 @@ impl Default for Metrics {
 }
 
 /// Puts a clone into the registry, which shares its state, and keeps the original.
-fn registered<M: Metric + Clone>(reg: &mut Registry, name: &str, help: &str, metric: M) -> M {
+pub(super) fn registered<M: Metric + Clone>(
+    reg: &mut Registry,
+    name: &str,
+    help: &str,
+    metric: M,
+) -> M {
     reg.register(name, help, metric.clone());
     metric
 }

@@ -7,6 +7,7 @@ use prometheus_client::metrics::{
 use prometheus_client::registry::Registry;
 
 use super::labels::Name;
+use super::metrics::registered;
 
 /// The families, by provider.
 #[derive(Debug)]
@@ -69,39 +70,38 @@ struct RemainingLabels {
 
 impl Upstreams {
     pub(super) fn new(reg: &mut Registry) -> Self {
-        let families = Self {
-            breakers: Family::default(),
-            cache: Family::default(),
-            malformed: Family::default(),
-            remaining: Family::default(),
-            reset_error: Family::new_with_constructor(|| Histogram::new(ERROR)),
-        };
-        reg.register(
-            "breaker_state",
-            "The worst breaker of the provider: 0 closed, 1 recovering, 2 open",
-            families.breakers.clone(),
-        );
-        reg.register(
-            "cache",
-            "Requests whose answer may be given again: hit, stale or miss",
-            families.cache.clone(),
-        );
-        reg.register(
-            "upstream_remaining",
-            "What the provider's own limits have left, the least of them",
-            families.remaining.clone(),
-        );
-        reg.register(
-            "reset_error_seconds",
-            "When the provider served again after a refusal, less when it was expected to",
-            families.reset_error.clone(),
-        );
-        reg.register(
-            "limit_headers_malformed",
-            "Headers about the provider's own limits that could not be read",
-            families.malformed.clone(),
-        );
-        families
+        Self {
+            breakers: registered(
+                reg,
+                "breaker_state",
+                "The worst breaker of the provider: 0 closed, 1 recovering, 2 open",
+                Family::default(),
+            ),
+            cache: registered(
+                reg,
+                "cache",
+                "Requests whose answer may be given again: hit, stale or miss",
+                Family::default(),
+            ),
+            remaining: registered(
+                reg,
+                "upstream_remaining",
+                "What the provider's own limits have left, the least of them",
+                Family::default(),
+            ),
+            reset_error: registered(
+                reg,
+                "reset_error_seconds",
+                "When the provider served again after a refusal, less when it was expected to",
+                Family::new_with_constructor(|| Histogram::new(ERROR)),
+            ),
+            malformed: registered(
+                reg,
+                "limit_headers_malformed",
+                "Headers about the provider's own limits that could not be read",
+                Family::default(),
+            ),
+        }
     }
 
     pub(super) fn cached(&self, how: Cached) {
