@@ -14,9 +14,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tollgate_units::{Span, Timestamp, Tokens};
@@ -25,6 +24,7 @@ use self::file::File;
 use crate::clock::Clock;
 use crate::journal::{OpenError, Trouble};
 use crate::memory::lock;
+use crate::scribe::Scribe;
 
 /// The longest body that is kept, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -52,7 +52,7 @@ const _: () = assert!(QUEUE_BYTES_MAX > 2 * ANSWER_BYTES_MAX);
 #[derive(Debug)]
 pub struct Answers {
     books: Arc<Books>,
-    scribe: Mutex<Option<Scribe>>,
+    scribe: Scribe<Row>,
 }
 
 /// How much is kept, and for how long it is as good as new.
@@ -133,13 +133,6 @@ pub struct Found {
     pub is_fresh: bool,
 }
 
-/// The thread that writes, and the way to it; it ends when that is closed.
-#[derive(Debug)]
-struct Scribe {
-    queue: SyncSender<Row>,
-    thread: JoinHandle<Result<(), Trouble>>,
-}
-
 #[derive(Debug)]
 struct Books {
     clock: Clock,
@@ -199,13 +192,10 @@ impl Answers {
             dropped: AtomicU64::new(0),
         });
         books.write(&[]).map_err(|trouble| unusable(trouble.to_string()))?;
-        let (queue, rows) = sync_channel(QUEUE_LEN_MAX);
         let work = Arc::clone(&books);
-        let thread = std::thread::Builder::new()
-            .name("tollgate-answers".to_owned())
-            .spawn(move || run(&work, &rows))
+        let scribe = Scribe::new("tollgate-answers", QUEUE_LEN_MAX, move |rows| run(&work, rows))
             .map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { books, scribe: Mutex::new(Some(Scribe { queue, thread })) })
+        Ok(Self { books, scribe })
     }
 
     /// Keeps an answer, instead of an earlier one to the same. Never waits for the disk. What is
@@ -219,8 +209,7 @@ impl Answers {
         let queued = books.queued_bytes.fetch_add(weight, Ordering::Relaxed);
         books.unwritten.fetch_add(1, Ordering::Release);
         let fits = queued.saturating_add(weight) <= QUEUE_BYTES_MAX;
-        let send = |scribe: &Scribe| scribe.queue.try_send(row).is_ok();
-        if !(fits && lock(&self.scribe).as_ref().is_some_and(send)) {
+        if !(fits && self.scribe.takes(row)) {
             books.dropped.fetch_add(1, Ordering::Relaxed);
             books.left_queue(1, weight);
         }
@@ -280,20 +269,7 @@ impl Answers {
     /// # Errors
     /// When the disk does not take it.
     pub fn close(&self) -> Result<(), Trouble> {
-        let Some(Scribe { queue, thread }) = lock(&self.scribe).take() else {
-            return Ok(());
-        };
-        drop(queue);
-        let gone =
-            |_| Trouble { op: "close", message: "the thread that writes is gone".to_owned() };
-        thread.join().map_err(gone)?
-    }
-}
-
-impl Drop for Answers {
-    fn drop(&mut self) {
-        // The file is let go when this returns. What could not be written will be asked again.
-        self.close().ok();
+        self.scribe.close()
     }
 }
 

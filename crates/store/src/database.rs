@@ -130,6 +130,33 @@ impl Database {
         statement.execute(values).map(|_| ()).map_err(trouble("write"))
     }
 
+    /// Does `work` in one transaction, which ends with the step `end`: all of it, or nothing and an
+    /// error.
+    pub(crate) fn transact<T>(
+        &self,
+        end: &'static str,
+        work: impl FnOnce(&Self) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        self.still_there()?;
+        let run = || {
+            self.connection.execute_batch("BEGIN IMMEDIATE").map_err(trouble("begin"))?;
+            let done = work(self)?;
+            self.connection.execute_batch("COMMIT").map_err(trouble(end))?;
+            Ok(done)
+        };
+        let outcome = run();
+        if outcome.is_err() {
+            self.roll_back();
+        }
+        outcome
+    }
+
+    /// Folds the log into the file, so that a clean stop leaves one file.
+    pub(crate) fn fold(&self) -> Result<(), Trouble> {
+        let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.connection.query_row(fold, [], |_| Ok(())).map_err(trouble("close"))
+    }
+
     /// Gives a transaction up, if there is one.
     pub(crate) fn roll_back(&self) {
         if !self.connection.is_autocommit() {

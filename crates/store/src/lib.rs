@@ -22,6 +22,7 @@ mod memory;
 mod owners;
 mod registry;
 mod reservation;
+mod scribe;
 mod shelf;
 
 pub use answers::{ANSWER_BYTES_MAX, AnswerBounds, AnswerKey, Answers, Found, Kept, STALE_TIMES};

@@ -10,10 +10,10 @@
 //! two from a disk, on the thread that asks.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::{OptionalExtension, params};
@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::database::{Database, Kind, integer, trouble};
 use crate::journal::{OpenError, Trouble};
 use crate::memory::lock;
+use crate::scribe::Scribe;
 
 /// How much may wait to be written. What comes beyond it belongs to nobody.
 pub const PENDING_MAX: usize = 65_536;
@@ -76,14 +77,8 @@ const FORGET: &str = "DELETE FROM owners WHERE thing IN
 #[derive(Debug)]
 pub struct Owners {
     books: Arc<Books>,
-    scribe: Mutex<Option<Scribe>>,
-}
-
-/// The thread that writes, and the way to end it.
-#[derive(Debug)]
-struct Scribe {
-    closing: SyncSender<()>,
-    thread: JoinHandle<Result<(), Trouble>>,
+    /// It is given nothing, and looks by itself.
+    scribe: Scribe<Infallible>,
 }
 
 #[derive(Debug)]
@@ -131,13 +126,10 @@ impl Owners {
         let path = database.path.clone();
         let (pending, database) = (Mutex::default(), Mutex::new(database));
         let books = Arc::new(Books { clock, pending, database });
-        let (closing, orders) = sync_channel(1);
         let work = Arc::clone(&books);
-        let thread = std::thread::Builder::new()
-            .name("tollgate-owners".to_owned())
-            .spawn(move || run(&work, &orders))
+        let scribe = Scribe::new("tollgate-owners", 1, move |orders| run(&work, orders))
             .map_err(|error| OpenError::Unusable { path, detail: error.to_string() })?;
-        Ok(Self { books, scribe: Mutex::new(Some(Scribe { closing, thread })) })
+        Ok(Self { books, scribe })
     }
 
     /// `thing` is `owner`'s from now on, unless it is somebody else's already; as part of a prompt
@@ -182,20 +174,7 @@ impl Owners {
     /// # Errors
     /// When the disk does not take it.
     pub fn close(&self) -> Result<(), Trouble> {
-        let Some(Scribe { closing, thread }) = lock(&self.scribe).take() else {
-            return Ok(());
-        };
-        drop(closing);
-        let gone =
-            |_| Trouble { op: "close", message: "the thread that writes is gone".to_owned() };
-        thread.join().map_err(gone)?
-    }
-}
-
-impl Drop for Owners {
-    fn drop(&mut self) {
-        // The file is let go when this returns. What could not be written belongs to nobody.
-        self.close().ok();
+        self.scribe.close()
     }
 }
 
@@ -259,13 +238,7 @@ impl Books {
         if rows.is_empty() {
             return Ok(false);
         }
-        let database = lock(&self.database);
-        let outcome = database.still_there().and_then(|()| self.write(&database, &rows));
-        if outcome.is_err() {
-            database.roll_back();
-        }
-        drop(database);
-        outcome?;
+        lock(&self.database).transact("commit", |database| self.write(database, &rows))?;
         let mut pending = lock(&self.pending);
         pending.writing.clear();
         Ok(!pending.fresh.is_empty())
@@ -273,13 +246,12 @@ impl Books {
 
     fn write(&self, database: &Database, rows: &[(u128, Row)]) -> Result<(), Trouble> {
         let now = integer(self.clock.now().as_millis());
-        database.connection.execute_batch("BEGIN IMMEDIATE").map_err(trouble("begin"))?;
         for (thing, Row { owner, tokens, until }) in rows {
             let (thing, owner) = (thing.to_be_bytes(), owner.to_be_bytes());
             let (tokens, until) = (integer(tokens.get()), integer(until.as_millis()));
             database.run(PUT, params![thing, owner, tokens, until, now])?;
         }
-        database.connection.execute_batch("COMMIT").map_err(trouble("commit"))
+        Ok(())
     }
 
     /// Forgets some of what nobody has used for long.
@@ -292,13 +264,11 @@ impl Books {
     /// Writes everything, and folds the log away.
     fn finish(&self) -> Result<(), Trouble> {
         while self.flush()? {}
-        let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
-        let database = lock(&self.database);
-        database.connection.query_row(fold, [], |_| Ok(())).map_err(trouble("close"))
+        lock(&self.database).fold()
     }
 }
 
-fn run(books: &Books, orders: &Receiver<()>) -> Result<(), Trouble> {
+fn run(books: &Books, orders: &Receiver<Infallible>) -> Result<(), Trouble> {
     let (mut pause, mut swept, mut failing) = (FLUSH_EVERY, Instant::now(), false);
     while let Err(RecvTimeoutError::Timeout) = orders.recv_timeout(pause) {
         let mut outcome = Ok(true);

@@ -205,13 +205,7 @@ impl Registry {
     /// # Errors
     /// When the disk does not take it; then nothing has changed.
     pub fn write(&self, change: Change<'_>, entry: &Entry) -> Result<u64, Trouble> {
-        let database = lock(&self.database);
-        database.still_there()?;
-        let outcome = transact(&database, change, entry);
-        if outcome.is_err() {
-            database.roll_back();
-        }
-        outcome
+        lock(&self.database).transact("sync", |database| put(database, change, entry))
     }
 
     /// Up to `most` lines of the audit log before the one numbered `before`, the latest first.
@@ -235,10 +229,7 @@ impl Registry {
     /// # Errors
     /// When the disk does not take it; nothing is lost by that.
     pub fn close(&self) -> Result<(), Trouble> {
-        lock(&self.database)
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(trouble("close"))
+        lock(&self.database).fold()
     }
 
     fn load<T>(
@@ -254,8 +245,8 @@ impl Registry {
     }
 }
 
-fn transact(database: &Database, change: Change<'_>, entry: &Entry) -> Result<u64, Trouble> {
-    database.connection.execute_batch("BEGIN IMMEDIATE").map_err(trouble("begin"))?;
+/// Puts down a change and its line in the audit log. The number of the line.
+fn put(database: &Database, change: Change<'_>, entry: &Entry) -> Result<u64, Trouble> {
     match change {
         Change::Elsewhere => {}
         Change::Key(key) => put_key(database, key)?,
@@ -275,7 +266,6 @@ fn transact(database: &Database, change: Change<'_>, entry: &Entry) -> Result<u6
     let at = integer(at.as_millis());
     database.run(insert, params![at, actor, token, remote, action, target, details])?;
     let seq = database.connection.last_insert_rowid();
-    database.connection.execute_batch("COMMIT").map_err(trouble("sync"))?;
     Ok(u64::try_from(seq).unwrap_or_default())
 }
 

@@ -123,20 +123,15 @@ impl File {
         now: Timestamp,
     ) -> Result<Vec<Changed>, Trouble> {
         let mut draft = Draft { database: &self.database, bytes: self.bytes, changes: Vec::new() };
-        let outcome = self.database.still_there().and_then(|()| draft.write(rows, bounds, now));
+        self.database.transact("commit", |_| draft.write(rows, bounds, now))?;
         let Draft { bytes, changes, .. } = draft;
-        if let Err(trouble) = outcome {
-            self.database.roll_back();
-            return Err(trouble);
-        }
         self.bytes = bytes;
         Ok(changes)
     }
 
     /// Folds the log away.
     pub(super) fn fold(&self) -> Result<(), Trouble> {
-        let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
-        self.database.connection.query_row(fold, [], |_| Ok(())).map_err(trouble("close"))
+        self.database.fold()
     }
 }
 
@@ -149,8 +144,6 @@ struct Draft<'d> {
 
 impl Draft<'_> {
     fn write(&mut self, rows: &[Row], bounds: AnswerBounds, now: Timestamp) -> Result<(), Trouble> {
-        let connection = &self.database.connection;
-        connection.execute_batch("BEGIN IMMEDIATE").map_err(trouble("begin"))?;
         let over = params![integer(now.as_millis()), integer(bounds.gone_after().as_millis())];
         for _ in 0..SWEEP {
             if !self.forget(OVER, over)? {
@@ -161,7 +154,7 @@ impl Draft<'_> {
             self.put(row)?;
         }
         while self.bytes > bounds.bytes_max && self.forget(OLDEST, params![])? {}
-        connection.execute_batch("COMMIT").map_err(trouble("commit"))
+        Ok(())
     }
 
     fn put(&mut self, row: &Row) -> Result<(), Trouble> {

@@ -138,10 +138,7 @@ impl File {
 
     /// Folds the log into the database, so that a clean stop leaves one file.
     pub(crate) fn fold(&self) -> Result<(), Trouble> {
-        self.database
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(trouble("close"))
+        self.database.fold()
     }
 
     #[cfg(test)]
