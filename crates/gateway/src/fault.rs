@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     Failed,
     /// It failed, and may have worked on the request before.
     BrokeOff,
+    /// The same, and it said for how long to leave it alone.
+    GaveUp(Span),
     /// The account may not do this: the operator's business, and nothing that time heals.
     Forbidden,
     /// The account is out of quota or badly configured: the operator's business.
@@ -71,10 +73,19 @@ impl Judged {
             Judgement::Failed { overloaded: true } => {
                 Err(Fault::Overloaded(self.report.retry_after))
             }
-            Judgement::Failed { overloaded: false } if is_of_a_proxy(self.told.status()) => {
-                Err(Fault::BrokeOff)
-            }
-            Judgement::Answered | Judgement::Failed { overloaded: false } => Err(Fault::Failed),
+            Judgement::Answered | Judgement::Failed { overloaded: false } => Err(self.failed()),
+        }
+    }
+
+    /// It failed. Who says then when to come back is left alone for that long, as if it had said
+    /// that it has too much to do (RFC 9110, section 10.2.3).
+    fn failed(&self) -> Fault {
+        let (status, said) = (self.told.status(), self.report.retry_after);
+        match said.filter(|_| status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT) {
+            Some(wait) if is_of_a_proxy(status) => Fault::GaveUp(wait),
+            None if is_of_a_proxy(status) => Fault::BrokeOff,
+            Some(_) => Fault::Overloaded(said),
+            None => Fault::Failed,
         }
     }
 }
@@ -180,6 +191,7 @@ impl Fault {
             | Self::Failed
             | Self::Forbidden
             | Self::Full(_)
+            | Self::GaveUp(_)
             | Self::Operator
             | Self::Overloaded(_)
             | Self::Shut(_)
@@ -194,6 +206,7 @@ impl Fault {
         match self {
             Self::BrokeOff | Self::Failed | Self::TimedOut => Ended::Failed,
             Self::Full(_) | Self::Shut(_) => Ended::Unsent,
+            Self::GaveUp(wait) => Ended::Throttled { retry_after: Some(wait), overloaded: true },
             Self::Operator => Ended::Exhausted,
             Self::Overloaded(retry_after) => Ended::Throttled { retry_after, overloaded: true },
             Self::Throttled(retry_after) => Ended::Throttled { retry_after, overloaded: false },
@@ -207,6 +220,7 @@ impl Fault {
             Self::BrokeOff
             | Self::Failed
             | Self::Full(_)
+            | Self::GaveUp(_)
             | Self::Overloaded(_)
             | Self::Shut(_)
             | Self::Throttled(_)
@@ -217,7 +231,7 @@ impl Fault {
 
     /// Whether it was asked and may have worked on the request.
     pub(crate) const fn may_have_worked(self) -> bool {
-        matches!(self, Self::BrokeOff | Self::TimedOut)
+        matches!(self, Self::BrokeOff | Self::GaveUp(_) | Self::TimedOut)
     }
 
     /// How often the routes may be gone through once more after it, where a provider may have
@@ -225,7 +239,7 @@ impl Fault {
     /// and who needed too long would again.
     pub(crate) const fn repeats_max(self) -> Option<u32> {
         match self {
-            Self::BrokeOff => Some(2),
+            Self::BrokeOff | Self::GaveUp(_) => Some(2),
             Self::TimedOut => Some(0),
             _ => None,
         }
@@ -241,7 +255,7 @@ impl Fault {
         let rank = |fault: Self| match fault {
             Self::Full(_) | Self::Throttled(_) => 4,
             Self::Overloaded(_) | Self::Shut(_) => 3,
-            Self::BrokeOff | Self::Failed | Self::TimedOut => 2,
+            Self::BrokeOff | Self::Failed | Self::GaveUp(_) | Self::TimedOut => 2,
             Self::TooLarge => 1,
             Self::Forbidden | Self::Operator => 0,
         };
@@ -251,7 +265,7 @@ impl Fault {
     /// What the caller is told; `wait` is how long until some route may have room.
     pub(crate) fn notice(self, inbound: &Inbound, wait: Option<Span>) -> Notice {
         let (kind, message, wait) = match self {
-            Self::BrokeOff | Self::Failed => {
+            Self::BrokeOff | Self::Failed | Self::GaveUp(_) => {
                 (NoticeKind::UpstreamError, "The provider failed to answer.".to_owned(), None)
             }
             Self::Forbidden | Self::Operator => (

@@ -1,5 +1,5 @@
-//! What a provider promises with a 429, in every dialect and with every lie: until when its account
-//! is left alone, why, and what the caller is told.
+//! What a provider promises with a 429 or a 5xx, in every dialect and with every lie: until when
+//! its account is left alone, why, and what the caller is told.
 
 use tollgate_sim::Act;
 use tollgate_sim::provider::{Fault, Rebuff};
@@ -22,6 +22,8 @@ struct Row {
     waits_ms: u64,
     /// Why, as operators see it begin.
     why: &'static str,
+    /// What whoever is refused is told, and what whoever comes before it is over.
+    told: (u16, u16),
 }
 
 const BARE: Rebuff = Rebuff::Status(429);
@@ -31,7 +33,7 @@ const UNSAID: &str = "it did not say how long";
 const LONGER: &str = "it refused again right after the last wait";
 
 const fn openai(says: &'static [(&'static str, &'static str)], waits_ms: u64) -> Row {
-    Row { kind: "openai", rebuff: BARE, says, waits_ms, why: SAID }
+    Row { kind: "openai", rebuff: BARE, says, waits_ms, why: SAID, told: (429, 429) }
 }
 
 /// A lie, or nothing at all.
@@ -43,7 +45,17 @@ const fn of(kind: &'static str, row: Row) -> Row {
     Row { kind, ..row }
 }
 
-const ROWS: [Row; 22] = [
+/// No refusal, but trouble.
+const fn ill(
+    status: u16,
+    told: u16,
+    says: &'static [(&'static str, &'static str)],
+    waits_ms: u64,
+) -> Row {
+    Row { rebuff: Rebuff::Status(status), told: (told, 503), ..openai(says, waits_ms) }
+}
+
+const ROWS: [Row; 30] = [
     openai(&[("retry-after", "2")], 2000),
     openai(&[("retry-after", "2"), ("retry-after-ms", "1250")], 1250),
     openai(&[("retry-after", "1.5")], 1500),
@@ -96,6 +108,15 @@ const ROWS: [Row; 22] = [
     Row { why: CHECKED, ..openai(&[("retry-after", "300")], 300_000) },
     Row { why: CHECKED, ..openai(&[("retry-after", "86400")], 86_400_000) },
     Row { why: CHECKED, ..openai(&[("retry-after", "Sat, 20 Jun 2026 13:00:00 GMT")], 3_600_000) },
+    ill(529, 503, &[("retry-after", "30")], 30_000),
+    ill(500, 503, &[("retry-after", "2")], 2000),
+    ill(503, 503, &[("retry-after", "30"), ("retry-after-ms", "29500")], 29_500),
+    ill(503, 503, &[("retry-after", "Sat, 20 Jun 2026 12:00:07 GMT")], 7000),
+    Row { why: CHECKED, ..ill(503, 503, &[("retry-after", "86400")], 86_400_000) },
+    // These may have worked on it, and callers are told so.
+    ill(502, 502, &[("retry-after", "30")], 30_000),
+    ill(504, 502, &[("retry-after", "30")], 30_000),
+    ill(408, 502, &[("retry-after", "30")], 30_000),
 ];
 
 const POLICY: &str = "
@@ -152,6 +173,7 @@ fn told(row: &Row) -> String {
     let says: Vec<_> = row.says.iter().map(|(name, value)| format!("`{name}: {value}`")).collect();
     match (row.rebuff, row.kind) {
         (Rebuff::RateLimit, "gemini") => "`\"retryDelay\": \"1s\"` in the body".to_owned(),
+        (Rebuff::Status(status), _) if status != 429 => format!("{status}, {}", says.join(" ")),
         (Rebuff::RateLimit, _) => "`retry-after: 1` `retry-after-ms: 84`".to_owned(),
         _ if says.is_empty() => "nothing".to_owned(),
         _ => says.join(" "),
@@ -171,13 +193,16 @@ async fn an_account_that_refuses_is_left_alone_for_as_long_as_it_says_if_that_ca
         let house = house_of(row.kind, &account).await;
         let caller = house.caller(None);
         let refused = ask(&caller, row.kind).await;
-        assert_eq!((refused.status.as_u16(), account.seen()), (429, 1), "{what}: {refused:?}");
+        let (at_first, meanwhile) = row.told;
+        assert_eq!((refused.status.as_u16(), account.seen()), (at_first, 1), "{what}: {refused:?}");
         let (until, why) = left_alone(&house);
         println!("| {} | {} | {} ms | {why} |", row.kind, told(&row), row.waits_ms);
         assert!(why.starts_with(row.why), "{what}: {why}");
         assert_eq!(until, rfc3339(NOON.plus(Span::from_millis(row.waits_ms))), "{what}");
         // After a refusal requests start a tenth of a second apart, so that is the least.
-        assert_eq!(told_wait(&refused).as_millis(), row.waits_ms.max(100), "{what}");
+        if at_first == meanwhile {
+            assert_eq!(told_wait(&refused).as_millis(), row.waits_ms.max(100), "{what}");
+        }
         // Until then nobody is sent there; then whoever asks is.
         account.becomes(Act::default());
         let opens = if row.why == CHECKED { 60_000 } else { row.waits_ms.max(100) };
@@ -185,12 +210,30 @@ async fn an_account_that_refuses_is_left_alone_for_as_long_as_it_says_if_that_ca
         let early = opens.min(1001);
         house.wait(Span::from_millis(opens - early));
         if opens > early {
-            assert_eq!(ask(&caller, row.kind).await.status, 429, "{what}");
+            assert_eq!(ask(&caller, row.kind).await.status, meanwhile, "{what}");
             assert_eq!(account.seen(), 1, "{what}");
         }
         house.wait(Span::from_millis(early));
         assert_eq!(ask(&caller, row.kind).await.status, 200, "{what}");
         assert_eq!(account.seen(), 2, "{what}");
+    }
+}
+
+/// "More than a day" is as good as nothing said: who only fails is asked again, until its breaker
+/// opens.
+#[tokio::test]
+async fn trouble_that_says_nothing_to_believe_shuts_nothing() {
+    for says in ["31536000", "0", "soon"] {
+        let trouble = Fault::Refused(Rebuff::Status(503));
+        let account =
+            Account::start(Act::default().with(trouble).saying("retry-after", says)).await;
+        let house = house_of("openai", &account).await;
+        let caller = house.caller(None);
+        for seen in 1..=3 {
+            assert_eq!(ask(&caller, "openai").await.status, 502, "{says}");
+            assert_eq!(account.seen(), seen, "{says}");
+        }
+        assert_eq!(standing(&house, "first").refused_until, None, "{says}");
     }
 }
 

@@ -32,8 +32,11 @@ async fn a_wait_within_the_cap_is_waited_and_the_caller_does_not_notice() {
         (&[("retry-after", "1")], 1000),
         (&[("x-ratelimit-limit-requests", "9"), ("x-ratelimit-remaining-requests", "8")], 1000),
     ];
-    for (says, least) in table {
-        let mut act = Act::default().with(BARE);
+    let refused = table.map(|(says, least)| (429, says, least));
+    // Trouble that says when it is over is waited out as well, and was sent again at once.
+    let ill = [500, 503, 504, 529].map(|status| (status, &[("retry-after-ms", "600")][..], 600));
+    for (status, says, least) in refused.into_iter().chain(ill) {
+        let mut act = Act::default().with(Fault::Refused(Rebuff::Status(status)));
         for (name, value) in says {
             act = act.saying(name, *value);
         }
@@ -42,7 +45,7 @@ async fn a_wait_within_the_cap_is_waited_and_the_caller_does_not_notice() {
         let answer = caller.post(CHAT, &short("gpt-4o-mini")).await;
         assert_eq!((answer.status.as_u16(), attempts(&answer)), (200, 2), "{says:?}: {answer:?}");
         let waited = pauses(&house);
-        println!("| {says:?} | held for {} ms, then served |", waited[0]);
+        println!("| {status} {says:?} | held for {} ms, then served |", waited[0]);
         // Both clocks round down.
         assert!(waited.len() == 1 && waited[0] + 1 >= least, "{says:?}: {waited:?}");
         house.settled().await;
