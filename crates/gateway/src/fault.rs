@@ -304,12 +304,14 @@ impl Fault {
                 None,
             ),
         };
+        // Whoever could be held for a moment was.
+        let least = if kind == NoticeKind::UpstreamUnavailable { RETRY } else { RETRY_LEAST };
         let mut notice = inbound.notice(kind, message);
-        notice.retry_after = wait.map(|wait| wait.max(RETRY_LEAST));
+        notice.retry_after = wait.map(|wait| wait.max(least));
         notice
     }
 }
 
-/// What is announced where nobody knows for how long.
+/// What is announced where nobody knows for how long, and at least of a route that is in trouble.
 const RETRY: Span = Span::from_secs(1);
 const RETRY_LEAST: Span = Span::from_millis(1);

@@ -217,6 +217,7 @@ impl Gateway {
     }
 
     /// Takes a place at the route of `candidate`, where each answer has at most `output` tokens.
+    /// `die` decides while traffic comes back.
     ///
     /// # Errors
     /// Why there is none.
@@ -225,11 +226,12 @@ impl Gateway {
         live: &Arc<Live>,
         (plan, candidate): (&Plan, &Candidate),
         output: Tokens,
+        die: u64,
     ) -> Result<Attempt, Fault> {
         let deployment = candidate.deployment();
         let upstream = deployment.upstream();
         let need = need(live.upstreams.dialect(upstream), plan, output);
-        let (now, die) = (self.clock().now(), self.die());
+        let now = self.clock().now();
         let known = self.routes.to(deployment, now);
         let call = call(plan, need);
         let pass = known.ask(&call, now, die)?;

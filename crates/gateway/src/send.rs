@@ -8,9 +8,9 @@
 //!
 //! Another route costs nothing but the attempt. A wait is backoff with jitter, or what the
 //! providers have promised, and takes a retry out of the budget; how often the routes are gone
-//! through is bounded. Who was sent nowhere, because every route is full for a moment, is held for
-//! that moment instead of being told to come back. What a provider may have worked on is sent again
-//! only where that does no harm.
+//! through is bounded. Who was sent nowhere, because every route is full or shut for a moment, is
+//! held for that moment instead of being told to come back: a route that recovers paces its
+//! callers. What a provider may have worked on is sent again only where that does no harm.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tollgate_policy::Ended;
 use tollgate_routing as routing;
-use tollgate_routing::Backoff;
+use tollgate_routing::{Backoff, loaded};
 use tollgate_store::Found;
 use tollgate_units::{Span, Timestamp};
 use tollgate_wire::{Notice, edit, reply, report};
@@ -82,8 +82,10 @@ struct Round {
     asked: bool,
     /// Whether the same may go well later, somewhere.
     passes: bool,
-    /// When the first of the routes that are full has room.
+    /// When the first of the routes that are full has room, or the first that are shut opens.
     room_at: Option<Timestamp>,
+    /// Whether one of them is shut.
+    is_shut: bool,
 }
 
 /// Sends the request to the candidate that holds the reservation, then to the next ones.
@@ -135,7 +137,8 @@ async fn ask(
     body: &Bytes,
 ) -> Result<Heard, Fault> {
     tries.is_final = false;
-    let mut place = flight.place()?;
+    // Who was held for longer passes sooner, and in the end surely.
+    let mut place = flight.place(loaded(flight.gate().die(), tries.held, HELD_MAX))?;
     if let Err(room_at) = place.turn().await {
         return Err(Fault::Full(room_at));
     }
@@ -240,9 +243,10 @@ impl Tries {
         if let Some(most) = fault.repeats_max() {
             self.repeats = Some(self.repeats.map_or(most, |before| before.min(most)));
         }
-        if let Fault::Full(at) = fault {
+        if let Fault::Full(at) | Fault::Shut(at) = fault {
             self.round.room_at = Some(self.round.room_at.map_or(at, |known| known.min(at)));
         }
+        self.round.is_shut |= matches!(fault, Fault::Shut(_));
     }
 
     /// What `fault` says of `route`: a request that fails wherever it goes is counted against each
@@ -263,7 +267,10 @@ impl Tries {
     fn hold(&mut self, flight: &Flight, now: Timestamp) -> Option<Timestamp> {
         let full_until = self.round.room_at.filter(|_| !self.round.asked)?;
         // Others may have made room since a route was found full.
-        let room_at = flight.room_at(now).map_or(full_until, |at| at.min(full_until));
+        let mut room_at = flight.room_at(now).map_or(full_until, |at| at.min(full_until));
+        if self.round.is_shut {
+            room_at = room_at.max(now.plus(CAST_AGAIN));
+        }
         let wait = room_at.since(now);
         self.held = self.held.plus(wait);
         let is_held = wait <= HELD_FOR && self.held <= HELD_MAX;
@@ -317,6 +324,10 @@ async fn goes_on(flight: &mut Flight, tries: &mut Tries, body: &Bytes) -> bool {
     tries.round = Round::default();
     flight.start_over(body).await
 }
+
+/// How long whoever finds a route shut is held at least, before the die is cast anew: each time the
+/// request is counted and booked again.
+const CAST_AGAIN: Span = Span::from_millis(200);
 
 async fn sleep(span: Span) {
     tokio::time::sleep(Duration::from_millis(span.as_millis())).await;

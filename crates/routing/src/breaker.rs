@@ -310,6 +310,14 @@ impl Breaker {
     }
 }
 
+/// A die for a call that has waited for `held` of at most `most`: it passes sooner than others, and
+/// surely once it can wait no longer, while traffic comes back. `die` is uniform over all integers.
+pub fn loaded(die: u64, held: Span, most: Span) -> u64 {
+    let left = u128::from(most.less(held).as_millis());
+    let lowered = (u128::from(die % 100) * left).checked_div(u128::from(most.as_millis()));
+    lowered.and_then(|lowered| u64::try_from(lowered).ok()).unwrap_or(0)
+}
+
 fn ramp_percent(since: Timestamp, over: Span, now: Timestamp) -> u32 {
     let passed = now.since(since).min(over).as_millis();
     let rest = u128::from(100 - RAMP_PERCENT_MIN);

@@ -32,7 +32,7 @@ mod window;
 pub use backoff::Backoff;
 pub use breaker::{
     Breaker, BreakerSettings, BreakerState, COOLDOWN_MAX, Change, Outcome, PROBES, Permit,
-    RAMP_PERCENT_MIN,
+    RAMP_PERCENT_MIN, loaded,
 };
 pub use learned::{PLANNED_MAX, POOLS_MAX};
 pub use need::{Counted, Need};

@@ -90,13 +90,14 @@ impl Flight {
         true
     }
 
-    /// Takes a place at the route of the candidate that holds the reservation.
-    pub(crate) fn place(&self) -> Result<Attempt, Fault> {
+    /// Takes a place at the route of the candidate that holds the reservation; `die` decides while
+    /// traffic comes back there.
+    pub(crate) fn place(&self, die: u64) -> Result<Attempt, Fault> {
         let Some(admitted) = &self.admitted else {
             return Err(Fault::Failed);
         };
         let way = (&*admitted.plan, admitted.candidate());
-        self.gate.attempt(&self.live, way, admitted.output())
+        self.gate.attempt(&self.live, way, admitted.output(), die)
     }
 
     /// When one of the routes to the model that is asked may have room.

@@ -1,10 +1,13 @@
 //! What an account that was down is sent, while it is down and once it is back.
 
+use std::time::{Duration, Instant};
+
 use tollgate_sim::Act;
-use tollgate_testkit::Caller;
+use tollgate_sim::provider::{Fault, Rebuff};
+use tollgate_testkit::{Answer, Caller, Plot};
 use tollgate_units::Span;
 
-use crate::account::{Account, CHAT, short, standing, volley};
+use crate::account::{Account, CHAT, WIDE, short, standing, volley};
 use crate::outages::{TROUBLES, Trouble, before};
 
 const BOTH: &str = "models:
@@ -62,4 +65,70 @@ async fn an_account_that_is_down_is_sent_a_probe_now_and_then_and_comes_back_by_
     for (name, trouble) in TROUBLES {
         down_and_back(name, trouble).await;
     }
+}
+
+/// One of many callers: when it came, how its route stood then, and what came of it.
+struct Call {
+    came: Duration,
+    breaker: &'static str,
+    answer: Answer,
+    took: Duration,
+}
+
+const EVERY: Duration = Duration::from_millis(50);
+const FOR: Duration = Duration::from_secs(14);
+
+/// While traffic came back, callers of a model with a single route were told 503 and a wait of a
+/// millisecond: 54 of 122.
+#[tokio::test]
+async fn a_single_route_that_comes_back_paces_its_callers_and_loses_none() {
+    let well = Act { first_byte: Span::from_millis(80), ..Act::default() };
+    let account = Account::start(Act::default().with(Fault::Refused(Rebuff::Status(500)))).await;
+    let breaker = "breaker: {failures: 5, cooldown: 4s}\n";
+    let models = "models: {gpt-4o-mini: {serve: [first/gpt-4o-mini]}}\n";
+    let house =
+        Plot::new(&format!("{}{breaker}{models}{WIDE}", account.entry("first"))).build().await;
+    let caller = house.caller(None);
+    volley(&caller, &short("gpt-4o-mini"), 5, 1).await;
+    account.becomes(well);
+    let (since, before) = (Instant::now(), account.seen());
+    let (mut calls, mut load, mut seen) = (tokio::task::JoinSet::new(), Vec::new(), before);
+    while since.elapsed() < FOR {
+        let (came, breaker) = (since.elapsed(), standing(&house, "first").breaker);
+        let caller = caller.clone();
+        calls.spawn(async move {
+            let asked = Instant::now();
+            let answer = caller.post(CHAT, &short("gpt-4o-mini")).await;
+            Call { came, breaker, answer, took: asked.elapsed() }
+        });
+        if load.len() < usize::try_from(came.as_secs()).unwrap() {
+            load.push(account.seen() - seen);
+            seen = account.seen();
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+    let calls = calls.join_all().await;
+    let lost = |from: u64| {
+        let came = |call: &&Call| call.came.as_secs() / 5 == from / 5;
+        let lost = |call: &&Call| call.answer.status == 503;
+        let (came, lost) =
+            (calls.iter().filter(came).count(), calls.iter().filter(came).filter(lost).count());
+        format!("{lost} of {came}")
+    };
+    let longest = calls.iter().filter(|call| call.answer.status == 200).map(|call| call.took).max();
+    println!("| told 503, each five seconds | {}, {}, {} |", lost(0), lost(5), lost(10));
+    println!("| sent to it, each second | {load:?}; held for {longest:?} at most |");
+    for Call { came, breaker, answer, took } in &calls {
+        let what = format!("{breaker} after {came:?}: {answer:?} in {took:?}");
+        if answer.status == 200 {
+            continue;
+        }
+        assert_eq!((answer.status.as_u16(), *breaker), (503, "open"), "{what}");
+        assert!(*took < Duration::from_millis(900), "told at once: {what}");
+        let wait = answer.json()["error"]["tollgate"]["retry_after_ms"].as_u64().unwrap();
+        assert!((1000..=4000).contains(&wait), "{what}");
+    }
+    let most = load.iter().max().unwrap();
+    assert!(*most <= 3 * 20, "{most} in a second, of twenty that come in one: {load:?}");
+    assert_eq!(standing(&house, "first").breaker, "closed");
 }

@@ -222,6 +222,18 @@ fn the_die_decides_while_traffic_comes_back() {
     }
 }
 
+#[test]
+fn who_waited_longer_passes_sooner_and_in_the_end_surely() {
+    let most = Span::from_secs(5);
+    let passing = |held: u64, percent: u64| {
+        let casts = (0..100_u64).map(|die| loaded(die * 7919, Span::from_millis(held), most));
+        casts.filter(|die| die % 100 < percent).count()
+    };
+    assert_eq!([0, 2500, 4500, 5000].map(|held| passing(held, 10)), [10, 20, 100, 100]);
+    assert_eq!([0, 2500, 5000, 9000].map(|held| passing(held, 55)), [55, 100, 100, 100]);
+    assert_eq!(loaded(99, Span::ZERO, Span::ZERO), 0);
+}
+
 proptest! {
     /// Nothing passes while it is open, and never two probes at once, whatever happens.
     #[test]
