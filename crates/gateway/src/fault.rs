@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tollgate_routing::{Closed, Ended};
+use tollgate_routing::{Closed, Ended, WAIT_BELIEVED_MAX};
 use tollgate_units::{Span, Timestamp};
 use tollgate_wire::{Judgement, Notice, NoticeKind, Report, judge, report, without_account};
 
@@ -278,13 +278,13 @@ impl Fault {
             Self::Throttled(said) => (
                 NoticeKind::LimitExceeded,
                 "The provider has no room for this gateway's account at the moment.".to_owned(),
-                Some(wait.or(said).unwrap_or(RETRY)),
+                believable(wait.or(said)),
             ),
             Self::Full(_) => (
                 NoticeKind::LimitExceeded,
                 "What the provider allows this gateway's account is used up at the moment."
                     .to_owned(),
-                Some(wait.unwrap_or(RETRY)),
+                believable(wait),
             ),
             Self::Overloaded(_) | Self::Shut(_) => (
                 NoticeKind::UpstreamUnavailable,
@@ -310,6 +310,12 @@ impl Fault {
         notice.retry_after = wait.map(|wait| wait.max(least));
         notice
     }
+}
+
+/// The wait that is told where a provider's meters let expect `wait`: nothing where that is more
+/// than a day, which no provider is believed.
+fn believable(wait: Option<Span>) -> Option<Span> {
+    wait.or(Some(RETRY)).filter(|wait| *wait <= WAIT_BELIEVED_MAX)
 }
 
 /// What is announced where nobody knows for how long, and at least of a route that is in trouble.

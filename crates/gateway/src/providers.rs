@@ -108,11 +108,13 @@ fn standing(known: &Known, now: Timestamp) -> RouteStanding {
             BreakerState::HalfOpen => ("half_open", None, None),
             BreakerState::Ramping { percent } => ("ramping", None, Some(percent)),
         };
+        let next_probe =
+            outlook.shut.and_then(|shut| shut.next_probe).or_else(|| route.next_check(now));
         RouteStanding {
             provider: known.name.provider.to_string(),
             model: known.name.model.to_string(),
             breaker,
-            probes_at: probes_at.or(outlook.shut.and_then(|shut| shut.next_probe).map(rfc3339)),
+            probes_at: probes_at.or(next_probe.map(rfc3339)),
             ramp_percent,
             refused_until: outlook.shut.and_then(refused_until),
             refused_why: outlook.shut.map(|shut| why(shut.why)),

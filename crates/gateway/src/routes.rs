@@ -295,16 +295,21 @@ impl Attempt {
         self.was_sent = true;
     }
 
-    /// The head of the answer is there, and reports this of the provider's limits.
-    pub(crate) fn heard(&mut self, report: &Report) {
-        if report.malformed > 0 {
-            let provider = &self.known.name.provider;
-            tracing::debug!(%provider, count = report.malformed, "limit headers make no sense");
-            self.gate.metrics.headers_malformed(provider, report.malformed);
-        }
+    /// The head of the answer is there, and reports this of the provider's limits. What it says on
+    /// top of an answer, `is_served`, cannot be less than that answer.
+    pub(crate) fn heard(&mut self, report: &Report, is_served: bool) {
         let now = self.gate.clock().now();
-        let observed: Vec<Observed<'_>> =
+        let mut observed: Vec<Observed<'_>> =
             report.limits.iter().filter_map(|limit| observed(limit, now)).collect();
+        let told = observed.len();
+        observed.retain(|seen| !is_served || !seen.is_belied_by(&self.need));
+        let belied = u32::try_from(told - observed.len()).unwrap_or(u32::MAX);
+        let senseless = report.malformed.saturating_add(belied);
+        if senseless > 0 {
+            let provider = &self.known.name.provider;
+            tracing::debug!(%provider, count = senseless, "limit headers make no sense");
+            self.gate.metrics.headers_malformed(provider, senseless);
+        }
         if let Some(pass) = &mut self.pass {
             self.known.route().heard(pass, &observed, now);
         }

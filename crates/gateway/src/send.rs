@@ -167,7 +167,7 @@ async fn ask(
         };
     }
     let judged = judged((flight.gate(), flight.live()), flight.account(), response).await;
-    place.heard(&judged.report);
+    place.heard(&judged.report, false);
     tries.is_final = judged.report.is_final;
     flight.was_turned_away();
     match judged.passed() {
@@ -207,7 +207,7 @@ async fn begins(flight: &Flight, body: &mut Incoming) -> Result<Option<Bytes>, F
 fn hear(flight: &Flight, place: &mut Attempt, response: &Response<Incoming>) {
     let dialect = flight.live().upstreams.dialect(flight.account().0);
     let now = flight.gate().clock().now();
-    place.heard(&report(dialect, response.status(), response.headers(), &[], now));
+    place.heard(&report(dialect, response.status(), response.headers(), &[], now), true);
 }
 
 /// One try: the body with its few edits, to one account.

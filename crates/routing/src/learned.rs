@@ -13,6 +13,7 @@ use tollgate_units::{Span, Timestamp};
 use crate::need::{Counted, Need};
 use crate::observed::Observed;
 use crate::pool::{Between, Pool, Share};
+use crate::promise::WAIT_CHECKED;
 
 /// Meters that are learned of one route. No provider reports more than six.
 pub const POOLS_MAX: usize = 16;
@@ -44,6 +45,8 @@ pub(crate) struct Learned {
     charged: Need,
     ahead: Need,
     heard: Need,
+    /// The least of each that a request took up front.
+    least: Option<Need>,
     last_start: Timestamp,
 }
 
@@ -80,7 +83,7 @@ impl Learned {
         from: Timestamp,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let is_never = |pool: &Pool| pool.is_too_small(need.of(pool.counts), now);
+        let is_never = |pool: &Pool| pool.is_too_small(need.of(pool.counts));
         if self.pools.iter().any(is_never) {
             return None;
         }
@@ -96,6 +99,37 @@ impl Learned {
         Some(start)
     }
 
+    /// When `need` may go whatever the meters say, where they would leave even a critical request
+    /// alone for longer than a minute, or for ever: they may be wrong, and one that goes will tell.
+    pub(crate) fn next_check(&self, need: &Need, now: Timestamp) -> Option<Timestamp> {
+        let small = self.pools.iter().filter(|pool| pool.is_too_small(need.of(pool.counts)));
+        let asked_again_at = small.map(Pool::asked_again_at).max();
+        asked_again_at.or_else(|| {
+            let all = Share { safe_permille: 0, is_critical: true };
+            let start = self.start(need, all, now, now)?;
+            (start > now.plus(WAIT_CHECKED)).then(|| self.last_start.plus(WAIT_CHECKED))
+        })
+    }
+
+    /// The smallest request so far, for what is asked of all of them.
+    pub(crate) fn least(&self) -> Need {
+        self.least.unwrap_or_default()
+    }
+
+    /// A request of that need goes although some meter says that it never fits.
+    pub(crate) fn checking(&mut self, need: &Need, now: Timestamp) {
+        for pool in &mut self.pools {
+            pool.asked(need.of(pool.counts), now);
+        }
+    }
+
+    /// A request of that need was served; `was_check` if it went whatever the meters said.
+    pub(crate) fn served(&mut self, need: &Need, was_check: bool, now: Timestamp) {
+        for pool in &mut self.pools {
+            pool.served(need.of(pool.counts), was_check, now);
+        }
+    }
+
     /// Takes `need` from every pool at `start`.
     pub(crate) fn take(
         &mut self,
@@ -106,8 +140,9 @@ impl Learned {
     ) -> Mark {
         self.advance(now);
         for pool in &mut self.pools {
-            pool.take(need.of(pool.counts), start, now);
+            pool.take(pool.countable(need.of(pool.counts)), start, now);
         }
+        self.least = Some(self.least.map_or(*need, |least| least.or_less(need)));
         let before = self.heard;
         self.charged = self.charged.plus(need);
         if start > now {
@@ -122,8 +157,8 @@ impl Learned {
     pub(crate) fn unsent(&mut self, mark: &Mark, need: &Need, now: Timestamp) {
         let behind = self.charged.less(&mark.charged);
         for pool in &mut self.pools {
-            let (units, behind) = (need.of(pool.counts), behind.of(pool.counts));
-            pool.give_back(units, mark.starts_at, behind, now);
+            let units = pool.countable(need.of(pool.counts));
+            pool.give_back(units, mark.starts_at, behind.of(pool.counts), now);
         }
         self.unplan(mark.number, now);
     }
@@ -131,9 +166,12 @@ impl Learned {
     /// Gives back what a refused request does not count for.
     pub(crate) fn refused(&mut self, mark: &Mark, need: &Need, now: Timestamp) {
         let behind = self.charged.less(&mark.charged);
-        for pool in self.pools.iter_mut().filter(|pool| !pool.counts_refused()) {
-            let (units, behind) = (need.of(pool.counts), behind.of(pool.counts));
-            pool.give_back(units, mark.starts_at, behind, now);
+        for pool in &mut self.pools {
+            pool.refused();
+            if !pool.counts_refused() {
+                let units = pool.countable(need.of(pool.counts));
+                pool.give_back(units, mark.starts_at, behind.of(pool.counts), now);
+            }
         }
     }
 

@@ -51,6 +51,17 @@ impl Need {
         }
     }
 
+    /// Of each thing the smaller amount.
+    #[must_use]
+    pub(crate) fn or_less(&self, other: &Self) -> Self {
+        Self {
+            requests: self.requests.min(other.requests),
+            tokens: self.tokens.min(other.tokens),
+            input_tokens: self.input_tokens.min(other.input_tokens),
+            output_tokens: self.output_tokens.min(other.output_tokens),
+        }
+    }
+
     /// What is left of it after `other`, or nothing.
     #[must_use]
     pub const fn less(&self, other: &Self) -> Self {

@@ -5,7 +5,7 @@
 
 use tollgate_units::{Span, Timestamp};
 
-use crate::need::Counted;
+use crate::need::{Counted, Need};
 
 /// How a provider's meter comes back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,6 +43,12 @@ const UNITS_MAX: u64 = 1 << 50;
 const WINDOW_MAX: Span = Span::from_secs(366 * 86_400);
 
 impl Observed<'_> {
+    /// Whether the provider has served `need` with the very answer that says so: a limit of less
+    /// is none.
+    pub const fn is_belied_by(&self, need: &Need) -> bool {
+        matches!(self.limit, Some(limit) if limit < need.of(self.counts))
+    }
+
     /// The same, within what can be calculated with: a provider may report any number.
     pub(crate) fn sane(&self, now: Timestamp) -> Self {
         let window = self.window.filter(|window| !window.is_zero() && *window <= WINDOW_MAX);

@@ -15,6 +15,7 @@ use tollgate_units::{Span, Timestamp};
 use crate::level::{Drain, Level};
 use crate::need::Counted;
 use crate::observed::{Observed, Refill};
+use crate::promise::WAIT_CHECKED;
 use crate::window;
 
 /// The part of an `AtReset` pool that may go at once: of tokens, and of requests, which Azure
@@ -24,8 +25,6 @@ const REQUESTS_AT_ONCE: u64 = 60;
 /// After the first part of a window it hints what others use of it, after the second it shows.
 const FOREIGN_HINTS: u64 = 30;
 const FOREIGN_SHOWS: u64 = 6;
-/// How long a limit that lets nothing through is believed.
-const NEVER_BELIEVED: Span = Span::from_secs(3600);
 /// How far two reports of one reset may lie apart: whole seconds, and the way of the answer.
 const RESET_SLACK: Span = Span::from_secs(2);
 
@@ -81,8 +80,12 @@ pub(crate) struct Pool {
     pub(crate) limit: Option<u64>,
     pub(crate) remaining: Option<u64>,
     pub(crate) reset_at: Option<Timestamp>,
-    /// When it was last reported.
-    seen_at: Timestamp,
+    /// When its limit was first reported as it is, or was last asked for more.
+    asked_at: Timestamp,
+    /// The most that was served of it at once, where that is more than its limit.
+    served: u64,
+    /// Whether it said that nothing is left for long, and more was served all the same.
+    is_doubted: bool,
     level: Level,
     kind: Kind,
 }
@@ -102,7 +105,9 @@ impl Pool {
             limit: seen.limit,
             remaining: seen.remaining,
             reset_at: seen.reset_at,
-            seen_at: now,
+            asked_at: now,
+            served: 0,
+            is_doubted: false,
             level: Level::new(0, now),
             kind,
         };
@@ -117,16 +122,53 @@ impl Pool {
         pool
     }
 
-    /// Whether no request of `units` can ever pass. Nothing is sent then that could teach better,
-    /// so a limit is believed so far only for a while.
-    pub(crate) fn is_too_small(&self, units: u64, now: Timestamp) -> bool {
-        let is_recent = now < self.seen_at.plus(NEVER_BELIEVED);
-        is_recent && units > 0 && self.limit.is_some_and(|limit| units > limit)
+    /// Whether no request of `units` can ever pass, as far as it says.
+    pub(crate) fn is_too_small(&self, units: u64) -> bool {
+        units > self.served && self.limit.is_some_and(|limit| units > limit)
+    }
+
+    /// When it may be asked all the same for more than its limit: nothing is sent meanwhile that
+    /// could teach better.
+    pub(crate) fn asked_again_at(&self) -> Timestamp {
+        self.asked_at.plus(WAIT_CHECKED)
+    }
+
+    /// It is asked for `units`, and will tell.
+    pub(crate) fn asked(&mut self, units: u64, now: Timestamp) {
+        if self.is_too_small(units) {
+            self.asked_at = now;
+        }
+    }
+
+    /// It had room for `units`; whether it would still leave others alone for long says nothing of
+    /// that where it `was_asked` for just this.
+    pub(crate) fn served(&mut self, units: u64, was_asked: bool, now: Timestamp) {
+        if self.is_too_small(units) {
+            self.served = units;
+        }
+        let all = Share { safe_permille: 0, is_critical: true };
+        let room_at = self.room_at(units, all, now);
+        self.is_doubted |= was_asked && room_at.is_none_or(|at| at > now.plus(WAIT_CHECKED));
+    }
+
+    /// It refused: so it counts.
+    pub(crate) const fn refused(&mut self) {
+        self.is_doubted = false;
+    }
+
+    /// What it counts of a request of `units`: nothing of one that it says to be too large, and
+    /// never more than all of it, or who asks for too much would have it left alone by everybody.
+    pub(crate) fn countable(&self, units: u64) -> u64 {
+        if self.is_too_small(units) {
+            return 0;
+        }
+        self.limit.map_or(units, |limit| units.min(limit))
     }
 
     /// From when on `units` have room, not before `from`; `None` if never.
     pub(crate) fn room_at(&self, units: u64, share: Share, from: Timestamp) -> Option<Timestamp> {
-        let Some(limit) = self.limit.filter(|limit| *limit > 0 && units > 0) else {
+        let is_counted = units > 0 && !self.is_doubted;
+        let Some(limit) = self.limit.filter(|limit| *limit > 0 && is_counted) else {
             return Some(from);
         };
         let brim = self.ticks(share.of(self.burst(limit)).max(units));
@@ -139,7 +181,8 @@ impl Pool {
 
     /// Whether a critical request may start before those that wait.
     pub(crate) fn has_room_ahead(&self, units: u64, now: Timestamp) -> bool {
-        let Some(limit) = self.limit.filter(|limit| *limit > 0 && units > 0) else {
+        let is_counted = units > 0 && !self.is_doubted;
+        let Some(limit) = self.limit.filter(|limit| *limit > 0 && is_counted) else {
             return true;
         };
         let fits = match &self.kind {
@@ -193,6 +236,9 @@ impl Pool {
 
     /// What is left at `now`, in thousandths of the limit, after everything planned.
     pub(crate) fn headroom_permille(&self, now: Timestamp) -> u32 {
+        if self.is_doubted {
+            return 1000;
+        }
         let Some(limit) = self.limit.filter(|limit| *limit > 0) else {
             return if self.limit.is_some() { 0 } else { 1000 };
         };
@@ -215,9 +261,12 @@ impl Pool {
             let is_said = seen.window.is_some() || seen.refill == Refill::Continuous;
             self.rescale(if is_said { window } else { window.max(self.window) });
         }
-        self.seen_at = now;
         self.counts = seen.counts;
-        self.limit = seen.limit.or(self.limit);
+        if seen.limit.is_some_and(|limit| self.limit != Some(limit)) {
+            (self.limit, self.asked_at, self.served) = (seen.limit, now, 0);
+        }
+        // Who tells of room again may be believed again.
+        self.is_doubted &= seen.remaining.is_none_or(|remaining| remaining == 0);
         self.remaining = seen.remaining.or(self.remaining);
         self.reset_at = seen.reset_at.or(self.reset_at);
         let has_turned = self.anchor(seen, now);

@@ -14,7 +14,7 @@ use crate::need::Need;
 use crate::observed::Observed;
 use crate::outlook::{Outlook, PoolRow};
 use crate::pool::Share;
-use crate::promise::{Gate, Promise};
+use crate::promise::{Gate, Promise, WAIT_CHECKED};
 
 /// How far apart requests start after a refusal; each success takes a quarter off.
 const GAP: Span = Span::from_millis(100);
@@ -125,8 +125,17 @@ pub struct Pass {
     is_critical: bool,
     mark: Mark,
     permit: Permit,
-    checks_promise: bool,
+    checks: Option<Check>,
     stage: Stage,
+}
+
+/// What a call is sent against, to see whether that still holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Check {
+    /// What the meters say.
+    Meters,
+    /// A promise.
+    Promise,
 }
 
 /// How far a call has come.
@@ -158,10 +167,10 @@ pub struct Route {
     is_below_safe: bool,
 }
 
-/// What a request would meet: when it may start, and whether as a check of a promise.
+/// What a request would meet: when it may start, and as a check of what.
 struct Way {
     start: Timestamp,
-    checks_promise: bool,
+    checks: Option<Check>,
 }
 
 impl Route {
@@ -217,6 +226,12 @@ impl Route {
         self.learned.pools().map(move |pool| PoolRow::of(pool, now))
     }
 
+    /// When one request goes to see whether the meters are right, where they leave even the
+    /// smallest alone for longer than a minute.
+    pub fn next_check(&self, now: Timestamp) -> Option<Timestamp> {
+        self.checks_at(&self.learned.least(), now)
+    }
+
     /// Takes a place, starting now or at most the call's patience later. `die` is uniform over all
     /// integers and decides while traffic comes back.
     ///
@@ -240,8 +255,10 @@ impl Route {
         self.next += 1;
         let mark = self.learned.take(&call.need, number, way.start, now);
         self.concurrency.began();
-        if way.checks_promise {
-            self.promise.probing();
+        match way.checks {
+            Some(Check::Meters) => self.learned.checking(&call.need, now),
+            Some(Check::Promise) => self.promise.probing(),
+            None => {}
         }
         Ok(Pass {
             starts_at: way.start,
@@ -250,7 +267,7 @@ impl Route {
             is_critical: call.is_critical,
             mark,
             permit,
-            checks_promise: way.checks_promise,
+            checks: way.checks,
             stage: Stage::Taken,
         })
     }
@@ -262,7 +279,7 @@ impl Route {
         let Some(shut) = self.promise.shut(now) else {
             return pass.starts_at;
         };
-        if pass.checks_promise || !self.promise.is_older(pass.number) {
+        if pass.checks == Some(Check::Promise) || !self.promise.is_older(pass.number) {
             return pass.starts_at;
         }
         // A route that only a probe opens is asked again when the probe may have.
@@ -306,8 +323,9 @@ impl Route {
         if let Some(span) = first_token {
             self.concurrency.first_token_came(span, prompt_tokens, (pass.number, self.next));
         }
-        if pass.checks_promise {
-            pass.checks_promise = false;
+        let was_check = pass.checks.is_some();
+        self.learned.served(&pass.need, was_check, now);
+        if pass.checks.take() == Some(Check::Promise) {
             self.promise.probed(now);
         }
         News {
@@ -347,7 +365,7 @@ impl Route {
                 None
             }
         };
-        if pass.checks_promise {
+        if pass.checks == Some(Check::Promise) {
             self.promise.probed(now);
         }
         self.concurrency.left();
@@ -393,22 +411,34 @@ impl Route {
 
     /// When a request may start, as far as anything but the breaker has a say.
     fn way(&self, call: &Call, now: Timestamp) -> Result<Way, Closed> {
-        let share = self.share(call.is_critical);
-        let (from, checks_promise) = match self.promise.gate(now) {
-            Gate::From(at) => (at, false),
+        let (from, is_probe) = match self.promise.gate(now) {
+            Gate::From(at) => (at.max(self.after_gap(now)), false),
             Gate::Probe => (now, true),
             Gate::Shut(until) => return Err(Closed::Open { until }),
         };
-        let from = if checks_promise { from } else { from.max(self.after_gap(now)) };
-        let start = self.learned.start(&call.need, share, from, now).ok_or(Closed::Never)?;
+        let start = self.learned.start(&call.need, self.share(call.is_critical), from, now);
+        let is_far = start.is_none_or(|start| start > now.plus(WAIT_CHECKED));
+        let is_due = || self.checks_at(&call.need, now).is_some_and(|at| at <= now);
+        let checks = match (is_probe, is_far) {
+            (true, _) => Some(Check::Promise),
+            (false, true) if is_due() => Some(Check::Meters),
+            (false, _) => None,
+        };
+        // A check goes now, whatever our picture of the meters says.
+        let start = if checks.is_some() { now } else { start.ok_or(Closed::Never)? };
         if self.concurrency.is_full() {
             return Err(Closed::Full { room_at: start.max(now.plus(self.until_a_place())) });
         }
         if self.learned.is_full() {
             return Err(Closed::Full { room_at: start });
         }
-        // A check of a promise goes now, whatever our picture of the meters says.
-        Ok(Way { start: if checks_promise { now } else { start }, checks_promise })
+        Ok(Way { start, checks })
+    }
+
+    /// A promise has checks of its own.
+    fn checks_at(&self, need: &Need, now: Timestamp) -> Option<Timestamp> {
+        let is_promised = self.promise.shut(now).is_some();
+        if is_promised { None } else { self.learned.next_check(need, now) }
     }
 
     fn after_gap(&self, now: Timestamp) -> Timestamp {

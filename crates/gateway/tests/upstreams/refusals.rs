@@ -3,7 +3,7 @@
 
 use tollgate_sim::Act;
 use tollgate_sim::provider::{Fault, Rebuff};
-use tollgate_testkit::{Answer, Caller, House, Plot, message};
+use tollgate_testkit::{Answer, Caller, House, Plot, chat, message};
 use tollgate_units::Span;
 use tollgate_wire::rfc3339;
 
@@ -273,4 +273,138 @@ async fn a_promise_of_more_than_a_minute_that_is_kept_is_checked_once_a_minute()
         assert_eq!(account.seen(), minute, "one probe a minute, whatever the traffic");
         house.wait(Span::from_secs(60));
     }
+}
+
+/// What an answer that was served says of limits.
+struct Lie {
+    says: &'static [(&'static str, &'static str)],
+    /// Whether it leaves the account alone, until a check is served.
+    shuts: bool,
+    /// What whoever comes then is told, if a number.
+    waits: Option<Span>,
+}
+
+const fn ignored(says: &'static [(&'static str, &'static str)]) -> Lie {
+    Lie { says, shuts: false, waits: None }
+}
+
+const fn checked(says: &'static [(&'static str, &'static str)], waits: Option<Span>) -> Lie {
+    Lie { says, shuts: true, waits }
+}
+
+const LIES: [Lie; 5] = [
+    ignored(&[
+        ("x-ratelimit-limit-requests", "0"),
+        ("x-ratelimit-remaining-requests", "0"),
+        ("x-ratelimit-reset-requests", "0s"),
+    ]),
+    ignored(&[("ratelimit", "\"a\";r=0;t=3600"), ("ratelimit-policy", "\"a\";q=0;w=60")]),
+    checked(
+        &[
+            ("x-ratelimit-limit-requests", "100"),
+            ("x-ratelimit-remaining-requests", "0"),
+            ("x-ratelimit-reset-requests", "8760h"),
+        ],
+        None,
+    ),
+    checked(
+        &[
+            ("x-ratelimit-limit-requests", "100"),
+            ("x-ratelimit-remaining-requests", "0"),
+            ("x-ratelimit-reset-requests", "10h"),
+        ],
+        Some(Span::from_secs(36_000)),
+    ),
+    checked(
+        &[("ratelimit", "\"a\";r=0;t=3600"), ("ratelimit-policy", "\"a\";q=90;w=3600")],
+        Some(Span::from_secs(3600)),
+    ),
+];
+
+/// A limit of nothing on an answer that was served had the account left alone for an hour, and a
+/// reset a year ahead for ever.
+#[tokio::test]
+async fn what_a_served_answer_says_takes_no_account_out_for_more_than_a_minute() {
+    println!("| a served answer says | the next is | after a minute |");
+    for Lie { says, shuts, waits } in LIES {
+        let mut act = Act::default();
+        for (name, value) in says {
+            act = act.saying(name, *value);
+        }
+        let account = Account::start(act).await;
+        let house = house_of("openai", &account).await;
+        let caller = house.caller(None);
+        assert_eq!(ask(&caller, "openai").await.status, 200, "{says:?}");
+        let next = ask(&caller, "openai").await;
+        println!("| {says:?} | {} | served |", next.status);
+        if !shuts {
+            assert_eq!((next.status.as_u16(), account.seen()), (200, 2), "{says:?}: {next:?}");
+            assert_eq!(standing(&house, "first").probes_at, None, "{says:?}");
+            assert!(house.gateway.render_metrics().contains("headers_malformed"), "{says:?}");
+            continue;
+        }
+        assert_eq!((next.status.as_u16(), account.seen()), (429, 1), "{says:?}: {next:?}");
+        let told = next.json()["error"]["tollgate"]["retry_after_ms"].as_u64();
+        assert_eq!(told, waits.map(Span::as_millis), "{says:?}");
+        assert_eq!(next.header("retry-after").is_empty(), waits.is_none(), "{says:?}");
+        assert_eq!(next.header("x-should-retry"), "false", "{says:?}");
+        let probes_at = rfc3339(NOON.plus(Span::from_secs(60)));
+        assert_eq!(standing(&house, "first").probes_at, Some(probes_at), "{says:?}");
+        house.wait(Span::from_secs(60));
+        for seen in 2..6 {
+            assert_eq!(ask(&caller, "openai").await.status, 200, "{says:?}: it is not so");
+            assert_eq!(account.seen(), seen, "{says:?}");
+        }
+        assert_eq!(standing(&house, "first").probes_at, None, "{says:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_quota_that_is_used_up_for_long_keeps_all_away_but_one_a_minute() {
+    let says = [
+        ("x-ratelimit-limit-requests", "1000"),
+        ("x-ratelimit-remaining-requests", "0"),
+        ("x-ratelimit-reset-requests", "480h"),
+    ];
+    let mut act = Act::default();
+    for (name, value) in says {
+        act = act.saying(name, value);
+    }
+    let account = Account::start(act.clone()).await;
+    let house = house_of("openai", &account).await;
+    let caller = house.caller(None);
+    assert_eq!(ask(&caller, "openai").await.status, 200, "the last of the month");
+    account.becomes(act.with(Fault::Refused(BARE)));
+    for minute in 1..=8 {
+        for _ in 0..20 {
+            assert_eq!(ask(&caller, "openai").await.status, 429);
+        }
+        assert_eq!(account.seen(), minute, "one a minute, whatever the traffic");
+        house.wait(Span::from_secs(60));
+    }
+}
+
+#[tokio::test]
+async fn a_request_larger_than_a_limit_is_sent_once_a_minute_and_served_it_fits() {
+    let says = [("x-ratelimit-limit-tokens", "1000"), ("x-ratelimit-remaining-tokens", "1000")];
+    let mut act = Act::default();
+    for (name, value) in says {
+        act = act.saying(name, value);
+    }
+    let account = Account::start(act).await;
+    // Who counts prompts when they come, as OpenAI itself.
+    let policy = POLICY.replace("first/", "openai/");
+    let yaml = format!("{}{policy}", account.entry("openai"));
+    let house = Plot::new(&yaml).standing_still(NOON).build().await;
+    let caller = house.caller(None);
+    let large = chat("m", &" Hi".repeat(2000));
+    assert_eq!(caller.post(CHAT, &short("m")).await.status, 200);
+    let told = caller.post(CHAT, &large).await;
+    assert_eq!((told.status.as_u16(), &*told.code()), (429, "insufficient_quota"), "{told:?}");
+    house.wait(Span::from_secs(60));
+    assert_eq!(caller.post(CHAT, &large).await.status, 200, "a minute later it is tried");
+    assert_eq!(caller.post(CHAT, &short("m")).await.status, 200, "and holds up nobody");
+    house.wait(Span::from_secs(60));
+    assert_eq!(caller.post(CHAT, &large).await.status, 200);
+    assert_eq!(account.seen(), 4);
 }

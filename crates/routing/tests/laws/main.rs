@@ -2,6 +2,7 @@
 //! same way.
 #![expect(clippy::expect_used, reason = "a test may stop at the first surprise")]
 
+mod checks;
 mod pools;
 mod promises;
 mod reports;

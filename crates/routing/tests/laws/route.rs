@@ -28,11 +28,12 @@ fn nothing_is_known_at_first_and_everything_passes() {
 #[test]
 fn a_limit_of_zero_and_a_request_larger_than_the_limit_are_never() {
     let mut world = World::new();
-    world.learns(&[requests(0, 0)]);
+    world.refused_with(&[requests(0, 0)]);
     assert_eq!(world.ask().err(), Some(Closed::Never));
     assert_eq!(world.wait(), None);
-    world.now = 3_600_000;
+    world.now = 60_000;
     assert!(world.ask().is_ok(), "nothing else could teach that the account has some now");
+    assert_eq!(world.ask().err(), Some(Closed::Never), "one a minute");
 
     let mut world = World::new();
     let tokens = seen("tokens", Counted::Tokens, Refill::Continuous, 100);

@@ -71,6 +71,13 @@ impl World {
         self.route.ended(pass, success(), at(self.now));
     }
 
+    /// One call that is refused for what it says, with an answer that reports `seen`.
+    pub(crate) fn refused_with(&mut self, seen: &[Observed<'_>]) {
+        let mut pass = self.ask().expect("passes");
+        self.route.heard(&mut pass, seen, at(self.now));
+        self.route.ended(pass, Ended::Ignored, at(self.now));
+    }
+
     /// How long the same call would have to wait; `None` is for ever.
     pub(crate) fn wait(&self) -> Option<u64> {
         let outlook = self.route.outlook(&CALL, self.now());
