@@ -28,7 +28,14 @@ mod webhook;
 pub(crate) struct Alerts {
     told: Mutex<HashMap<u128, Timestamp>>,
     /// What is wrong, was told, and is not yet over.
-    wrong: Mutex<HashSet<u128>>,
+    wrong: Mutex<HashSet<Wrong>>,
+}
+
+/// What tells one trouble from others.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Wrong {
+    kind: &'static str,
+    of: Box<[Box<str>]>,
 }
 
 /// Something that goes wrong, and is over at some time.
@@ -168,6 +175,31 @@ impl Alerts {
         self.turn(Trouble { kind: "provider_quota", of, is_wrong, details }, text, (webhook, now));
     }
 
+    /// The account called `provider` is another one now, or gone: what was told of it is over, and
+    /// what goes wrong with it from now on is told anew.
+    pub(crate) fn forget_account(
+        &self,
+        provider: &str,
+        webhook: Option<&Arc<Webhook>>,
+        now: Timestamp,
+    ) {
+        locked(&self.told).remove(&hashed(&["account", provider]));
+        let is_its = |wrong: &Wrong| wrong.of.first().is_some_and(|of| **of == *provider);
+        let over: Vec<Wrong> =
+            locked(&self.wrong).iter().filter(|wrong| is_its(wrong)).cloned().collect();
+        for Wrong { kind, of } in over {
+            let of: Vec<&str> = of.iter().map(|of| &**of).collect();
+            let route = of.join("/");
+            let text = format!(
+                "Tollgate: {provider} was changed; what was wrong with {route} is over until it \
+                 shows again."
+            );
+            let details = json!({"provider": provider, "model": of.get(1), "changed": true});
+            let trouble = Trouble { kind, of: &of, is_wrong: false, details };
+            self.turn(trouble, text, (webhook, now));
+        }
+    }
+
     /// The budget of retries is spent, or has some again.
     pub(crate) fn retries(&self, is_spent: bool, webhook: Option<&Arc<Webhook>>, now: Timestamp) {
         let text = if is_spent {
@@ -204,10 +236,9 @@ impl Alerts {
         (webhook, now): (Option<&Arc<Webhook>>, Timestamp),
     ) {
         let Trouble { kind, of, is_wrong, mut details } = trouble;
-        let parts: Vec<&str> = std::iter::once(kind).chain(of.iter().copied()).collect();
-        let id = hashed(&parts);
+        let what = Wrong { kind, of: of.iter().map(|of| Box::from(*of)).collect() };
         let mut wrong = locked(&self.wrong);
-        let is_new = if is_wrong { wrong.insert(id) } else { wrong.remove(&id) };
+        let is_new = if is_wrong { wrong.insert(what) } else { wrong.remove(&what) };
         drop(wrong);
         if !is_new {
             return;

@@ -162,6 +162,7 @@ impl Gateway {
         self.routes.reconfigure(live.routing);
         for account in self.live().upstreams.changed(&live.upstreams) {
             self.routes.forget(account);
+            self.alerts.forget_account(account, live.webhook.as_ref(), self.clock().now());
         }
         self.live.swap(Arc::new(live))
     }

@@ -6,6 +6,7 @@
 //! nothing of the provider, and gives the place back.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tollgate_policy::{Candidate, Deployment, Plan, Prefer, Priority, RoutingSettings};
@@ -41,6 +42,8 @@ pub(crate) struct Name {
 pub(crate) struct Known {
     pub(crate) name: Name,
     route: Mutex<Route>,
+    /// Whether its account is another one by now: who is still on the way there tells nobody.
+    is_over: AtomicBool,
 }
 
 /// A place at a route, from before a request is sent until it has ended there.
@@ -98,7 +101,7 @@ impl Routes {
         let settings = settings_of(&locked(&self.settings));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let route = Mutex::new(Route::new(settings));
-        let fresh = Arc::new(Known { name: name.clone(), route });
+        let fresh = Arc::new(Known { name: name.clone(), route, is_over: AtomicBool::new(false) });
         if known.len() >= ROUTES_MAX {
             // Names that callers made up go, and no route of which something is known.
             known.retain(|_, known| Arc::strong_count(known) > 1 || !known.is_as_new(now));
@@ -112,7 +115,11 @@ impl Routes {
     /// The account called `provider` is another one now: what was known of it says nothing.
     pub(crate) fn forget(&self, provider: &str) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|name, _| &*name.provider != provider);
+        known.retain(|name, known| {
+            let stays = &*name.provider != provider;
+            known.is_over.fetch_or(!stays, Ordering::Relaxed);
+            stays
+        });
     }
 
     /// Whether one more retry may be made now; and whether the budget is empty, or well, where it
@@ -353,6 +360,9 @@ impl Attempt {
         let name = &self.known.name;
         if let Some(error) = news.reset_error_ms {
             self.gate.metrics.reset_error(&name.provider, error);
+        }
+        if self.known.is_over.load(Ordering::Relaxed) {
+            return;
         }
         let webhook = self.live.webhook.as_ref();
         if let Some(change) = news.breaker {

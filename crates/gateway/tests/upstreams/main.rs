@@ -11,6 +11,7 @@
 )]
 
 mod account;
+mod alerts;
 mod outages;
 mod overload;
 mod recovery;
