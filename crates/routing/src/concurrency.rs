@@ -2,7 +2,10 @@
 //!
 //! No bound is known until the provider first pushes back. Then additive increase, multiplicative
 //! decrease: nine tenths at most once per round of flights, and one more per round while at least
-//! half is used (Netflix's concurrency-limits). How long an answer takes depends on its length, so
+//! half is used (Netflix's concurrency-limits, whose AIMD begins with ten: so does this, where fewer
+//! are in flight, because a refusal of one alone says little of how many at once). What is refused
+//! while less than half is used leaves four: it says nothing of the bound, as what succeeds then
+//! does not either, and rounds of pairs would still find a smaller one. How long an answer takes depends on its length, so
 //! it says nothing of load; the time to its first token does, once it is divided by the size of the
 //! prompt. It lowers the bound when it is twice a slow baseline and well above it, and never below
 //! eight: who is slow still serves. The baseline follows, so that a provider which has become
@@ -22,6 +25,10 @@ const LONG: u64 = 256;
 const DELAY_MIN: u64 = 250 * SCALE;
 /// Slowness alone never leaves fewer places.
 const SLOW_MIN: u32 = 8;
+/// What the first refusal is taken to have been refused at, at least.
+const BEGIN: u32 = 10;
+/// Refusals while less than half is used never leave fewer places.
+const UNUSED_MIN: u32 = 4;
 /// Averages are held in parts of a microsecond's scale, so that small steps are not lost.
 const SCALE: u64 = 1 << 20;
 
@@ -75,7 +82,9 @@ impl Concurrency {
     /// Flight `number` was pushed back; the next will be `next`. Comes before [`Self::left`].
     pub(crate) fn pushed_back(&mut self, (number, next): (u64, u64)) {
         if number >= self.round {
-            self.cut(1, next);
+            let bound = self.limit.unwrap_or(self.in_flight.max(BEGIN));
+            let is_used = self.in_flight.saturating_mul(2) >= bound;
+            self.cut(bound, if is_used { 1 } else { UNUSED_MIN.min(bound) }, next);
         }
     }
 
@@ -118,13 +127,14 @@ impl Concurrency {
         let is_slow =
             self.short >= self.long.saturating_mul(2) && self.short - self.long >= DELAY_MIN;
         self.long = mean(self.long, sample, LONG);
-        if is_slow && number >= self.round && self.limit.unwrap_or(self.in_flight) > SLOW_MIN {
-            self.cut(SLOW_MIN, next);
+        let bound = self.limit.unwrap_or(self.in_flight);
+        if is_slow && number >= self.round && bound > SLOW_MIN {
+            self.cut(bound, SLOW_MIN, next);
         }
     }
 
-    fn cut(&mut self, least: u32, next: u64) {
-        let to = u64::from(self.limit.unwrap_or(self.in_flight)) * 9 / 10;
+    fn cut(&mut self, bound: u32, least: u32, next: u64) {
+        let to = u64::from(bound) * 9 / 10;
         self.limit = Some(u32::try_from(to).unwrap_or(u32::MAX).max(least));
         self.round = next;
         self.grown = 0;

@@ -92,6 +92,28 @@ async fn a_crowd_that_meets_a_refusal_is_held_and_served_and_nobody_is_told() {
     assert_eq!(house.provider.counters().refused, 1);
 }
 
+/// A single refusal that no limit explains, while the route was idle, left one place there: of ten
+/// who came at once two were told 429.
+#[tokio::test]
+async fn one_refusal_of_an_idle_route_does_not_make_a_crowd_wait_in_line() {
+    let slow = Act { first_byte: Span::from_secs(2), ..Act::default() };
+    let refused = Act::default().with(BARE).saying("retry-after-ms", "100");
+    let script = Script::by(
+        move |asked: &Asked| {
+            if asked.number == 0 { refused.clone() } else { slow.clone() }
+        },
+    );
+    let house = house("{attempts: 1}", script).await;
+    let caller = house.caller(None);
+    assert_eq!(caller.post(CHAT, &short("gpt-4o-mini")).await.status, 429);
+    let since = std::time::Instant::now();
+    for answer in volley(&caller, &short("gpt-4o-mini"), 10, 1).await {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let (took, bound) = (since.elapsed(), house.gateway.providers()[0].concurrency);
+    println!("| ten at once after one refusal | all served after {took:?}, {bound:?} at once |");
+}
+
 #[tokio::test]
 async fn trouble_that_passes_is_waited_out() {
     for fault in [

@@ -53,6 +53,22 @@ fn the_bound_never_falls_below_one() {
     assert!(!crowd.is_full());
 }
 
+/// One refusal that nothing explained, of a request that was alone, left one place: of ten that came
+/// then, each of two seconds, two were refused.
+#[test]
+fn a_refusal_of_few_says_little_of_how_many_at_once() {
+    let mut few = crowd(1);
+    few.pushed_back((0, 1));
+    assert_eq!(few.limit(), Some(9), "as Netflix begins");
+    for number in 1..50 {
+        few.pushed_back((number, number + 1));
+    }
+    assert_eq!(few.limit(), Some(4), "one alone, however often");
+    few.began();
+    few.pushed_back((50, 51));
+    assert_eq!(few.limit(), Some(3), "two of four are half of them");
+}
+
 #[test]
 fn the_bound_grows_by_one_a_round_while_at_least_half_of_it_is_used() {
     let mut crowd = crowd(10);
