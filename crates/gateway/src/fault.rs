@@ -4,16 +4,19 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tollgate_routing::{Closed, Ended, WAIT_BELIEVED_MAX};
 use tollgate_units::{Span, Timestamp};
-use tollgate_wire::{Judgement, Notice, NoticeKind, Report, judge, report, without_account};
+use tollgate_wire::{
+    Judgement, Notice, NoticeKind, Report, error_inside, judge, report, without_account,
+};
 
 use crate::gate::{Gateway, Live};
 use crate::headers::is_identity;
 use crate::identify::Inbound;
+use crate::respond::is_events;
 use crate::telemetry::Outcome;
 use crate::upstream::{Cause, Deeply, SendError};
 
@@ -100,16 +103,56 @@ pub(crate) async fn judged(
     // Whoever could take the request instead does not wait for a slow excuse.
     let patience = Duration::from_millis(live.bounds.idle.as_millis()).min(EXPLAINED_IN);
     let body = tokio::time::timeout(patience, explanation(body)).await.unwrap_or_default();
-    let (status, now) = (parts.status, gate.clock().now());
+    let mut judged = said((gate, live), (account, provider), (parts.status, &parts.headers), &body);
+    let readable = judged.judgement == Judgement::CallerFault && is_identity(&parts.headers);
+    *judged.told.body_mut() = if readable {
+        live.upstreams.without_key(account, without_account(&body))
+    } else {
+        Bytes::new()
+    };
+    judged
+}
+
+/// What an error says that comes with this status and this head; the caller is told nothing of its
+/// body.
+fn said(
+    (gate, live): (&Gateway, &Live),
+    (account, provider): (usize, &str),
+    (status, headers): (StatusCode, &HeaderMap),
+    body: &[u8],
+) -> Judged {
+    let now = gate.clock().now();
     let dialect = live.upstreams.dialect(account);
-    let judgement = judge(dialect, status, &parts.headers, &body, now);
+    let judgement = judge(dialect, status, headers, body, now);
     tell_operator((gate, live), provider, status, judgement);
-    let readable = judgement == Judgement::CallerFault && is_identity(&parts.headers);
-    let told = if readable { without_account(&body) } else { Bytes::new() };
-    let mut told = Response::new(live.upstreams.without_key(account, told));
+    let mut told = Response::new(Bytes::new());
     *told.status_mut() = status;
-    *told.headers_mut() = crate::headers::returnable(&parts.headers);
-    Judged { judgement, report: report(dialect, status, &parts.headers, &body, now), told }
+    *told.headers_mut() = crate::headers::returnable(headers);
+    Judged { judgement, report: report(dialect, status, headers, body, now), told }
+}
+
+/// The same of `response`, which calls itself a success and is none, and whose body begins with
+/// `first`. Where the request itself is at fault, the caller is told it as it came.
+pub(crate) async fn judged_inside(
+    (gate, live): (&Gateway, &Live),
+    (account, provider): (usize, &str),
+    response: Response<Incoming>,
+    first: Option<Bytes>,
+) -> Judged {
+    let (parts, body) = response.into_parts();
+    let mut read = BytesMut::from(first.unwrap_or_default());
+    if !read.is_empty() {
+        let patience = Duration::from_millis(live.bounds.idle.as_millis()).min(EXPLAINED_IN);
+        let rest = tokio::time::timeout(patience, explanation(body)).await.unwrap_or_default();
+        read.extend_from_slice(&rest);
+    }
+    let (status, error) = error_inside(is_events(&parts.headers), &read);
+    let mut judged = said((gate, live), (account, provider), (status, &parts.headers), &error);
+    if judged.judgement == Judgement::CallerFault {
+        *judged.told.status_mut() = parts.status;
+        *judged.told.body_mut() = live.upstreams.without_key(account, without_account(&read));
+    }
+    judged
 }
 
 /// Behind a route that works, a provider that does not would be seen by nobody.

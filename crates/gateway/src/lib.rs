@@ -9,6 +9,7 @@ mod admit;
 mod alerts;
 mod answer;
 mod background;
+mod begin;
 mod bell;
 mod claims;
 pub mod crew;

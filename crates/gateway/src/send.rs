@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tollgate_policy::Ended;
 use tollgate_routing as routing;
@@ -25,6 +24,7 @@ use tollgate_store::Found;
 use tollgate_units::{Span, Timestamp};
 use tollgate_wire::{Notice, edit, reply, report};
 
+use crate::begin::{Begun, begins};
 use crate::fault::{Fault, judged, unanswered};
 use crate::flight::Flight;
 use crate::headers::forwardable;
@@ -143,7 +143,7 @@ async fn ask(
         return Err(Fault::Full(room_at));
     }
     place.sent();
-    let mut response = match attempt(flight, headers.clone(), body).await {
+    let response = match attempt(flight, headers.clone(), body).await {
         Ok(response) => response,
         Err(error) => {
             let fault = unanswered(flight.provider(), &error);
@@ -152,21 +152,23 @@ async fn ask(
             return Err(fault);
         }
     };
-    if response.status().is_success() {
+    let judged = if response.status().is_success() {
         hear(flight, &mut place, &response);
-        return match begins(flight, response.body_mut()).await {
-            Ok(first) => {
+        match begins(flight, response).await {
+            Ok(Begun::Flows(response, first)) => {
                 flight.holds(place);
-                Ok(Heard::Flows(response, first))
+                return Ok(Heard::Flows(response, first));
             }
+            Ok(Begun::Spoilt(judged)) => *judged,
             Err(fault) => {
                 let ended = tries.counted(fault, place.route());
                 place.end(ended);
-                Err(fault)
+                return Err(fault);
             }
-        };
-    }
-    let judged = judged((flight.gate(), flight.live()), flight.account(), response).await;
+        }
+    } else {
+        judged((flight.gate(), flight.live()), flight.account(), response).await
+    };
     place.heard(&judged.report, false);
     tries.is_final = judged.report.is_final;
     flight.was_turned_away();
@@ -181,26 +183,6 @@ async fn ask(
             Err(fault)
         }
     }
-}
-
-/// The first piece of an answer's body; nothing of an empty one. A head alone is no answer: until
-/// something follows, another route may still be asked.
-async fn begins(flight: &Flight, body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
-    let patience = Duration::from_millis(flight.live().bounds.idle.as_millis());
-    let first = async {
-        loop {
-            match body.frame().await {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(piece) if piece.is_empty() => {}
-                    Ok(piece) => return Ok(Some(piece)),
-                    Err(_trailers) => {}
-                },
-                Some(Err(_)) => return Err(Fault::BrokeOff),
-                None => return Ok(None),
-            }
-        }
-    };
-    tokio::time::timeout(patience, first).await.unwrap_or(Err(Fault::TimedOut))
 }
 
 /// What a success says of the provider's limits.

@@ -38,7 +38,7 @@ pub use allowance::{Allowance, Style};
 pub use asked::{Asked, Endpoint, Keeping};
 pub use fault::{Fault, Rebuff};
 pub use ledger::{Counters, End, Seen};
-pub use script::{Act, Hold, Mixture, Price, Script};
+pub use script::{Act, Hold, Mixture, Price, Script, Verbatim};
 
 /// A running provider; dropping it closes every connection.
 pub struct Provider {

@@ -5,6 +5,7 @@
 //! the status. What cannot be read decides nothing.
 
 pub(crate) mod explained;
+pub(crate) mod inside;
 
 use std::borrow::Cow;
 

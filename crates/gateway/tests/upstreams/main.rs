@@ -18,3 +18,4 @@ mod recovery;
 mod refusals;
 mod retries;
 mod routing;
+mod spoilt;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tollgate_units::Span;
 
 use super::fault::Fault;
-use super::script::{Act, Hold};
+use super::script::{Act, Hold, Verbatim};
 use super::turn::{Event, Events, Turn};
 
 /// One step of an answer.
@@ -124,6 +124,13 @@ pub(super) fn whole(body: Bytes, turn: &Turn, fault: Option<Fault>) -> Vec<Step>
         Some(Fault::Stall) => vec![Step::Send(torn(event)), Step::Flush, Step::Stall],
         _ => vec![Step::Send(event)],
     }
+}
+
+/// The steps of an answer that is given word for word.
+pub(super) fn word_for_word(verbatim: &Verbatim) -> Vec<Step> {
+    let body = (!verbatim.body.is_empty()).then(|| Step::Send(Event::new(verbatim.body.clone())));
+    let ends = if verbatim.breaks { vec![Step::Flush, Step::Reset] } else { vec![Step::End] };
+    body.into_iter().chain(ends).collect()
 }
 
 /// The first half of an event; whoever has it has nothing, though its tokens were generated.

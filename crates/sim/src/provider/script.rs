@@ -43,6 +43,8 @@ pub struct Act {
     pub tokens: Tokens,
     /// How many tools it calls instead of answering in words, where the request has any.
     pub tool_calls: u64,
+    /// What it answers word for word, whatever was asked.
+    pub verbatim: Option<Verbatim>,
     /// Whether work in the background fails, without saying what was used.
     pub work_fails: bool,
     /// How often work in the background is found unfinished.
@@ -69,6 +71,7 @@ impl Default for Act {
             stores: false,
             tokens: Tokens::new(20),
             tool_calls: 0,
+            verbatim: None,
             work_fails: false,
             work_looks: 1,
             written_tokens: Tokens::ZERO,
@@ -89,12 +92,41 @@ impl Act {
         Self { fault: Some(fault), ..self }
     }
 
+    /// This body of JSON with status 200, word for word.
+    pub fn json(body: impl Into<String>) -> Self {
+        Self::verbatim("application/json", body.into())
+    }
+
+    /// These events with status 200, word for word, and then a clean end.
+    pub fn events(body: impl Into<String>) -> Self {
+        Self::verbatim("text/event-stream", body.into())
+    }
+
+    /// This body with status 200, word for word.
+    pub fn verbatim(content_type: &'static str, body: String) -> Self {
+        let verbatim = Verbatim { status: 200, content_type, body, breaks: false };
+        Self { verbatim: Some(verbatim), ..Self::default() }
+    }
+
     /// The same, but its answer says this in a header.
     #[must_use]
     pub fn saying(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
+}
+
+/// An answer that is given word for word.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verbatim {
+    /// Its status.
+    pub status: u16,
+    /// What it says its body is.
+    pub content_type: &'static str,
+    /// Its body.
+    pub body: String,
+    /// Whether the connection is reset after that, instead of coming to a clean end.
+    pub breaks: bool,
 }
 
 /// Where an answer stops until it is released. No test needs to sleep.

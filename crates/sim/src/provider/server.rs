@@ -25,7 +25,7 @@ use super::fault::{Fault, INVALID, ORGANISATION, Rebuff, error, rate_limited};
 use super::kept::Kept;
 use super::ledger::{Arrival, End, Entry, Ledger};
 use super::lists;
-use super::pace::{Pace, whole};
+use super::pace::{Pace, whole, word_for_word};
 use super::paths::{Form, Place};
 use super::script::{Act, Hold, Script};
 use super::socket::Socket;
@@ -215,7 +215,10 @@ async fn act(house: &House, resets: &Arc<AtomicBool>, arrival: Arrival, asked: &
         _ => {}
     }
     house.kept.keep(asked, &act, &turn);
-    let steps: Box<dyn Iterator<Item = _> + Send> = if let Some(events) = events {
+    let steps: Box<dyn Iterator<Item = _> + Send> = if let Some(verbatim) = &act.verbatim {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(verbatim.content_type));
+        Box::new(word_for_word(verbatim).into_iter())
+    } else if let Some(events) = events {
         let array = HeaderValue::from_static("application/json; charset=UTF-8");
         headers.insert(CONTENT_TYPE, if asked.form == Form::Array { array } else { EVENTS });
         Box::new(Pace::streamed(events, &turn, &act))
@@ -229,6 +232,8 @@ async fn act(house: &House, resets: &Arc<AtomicBool>, arrival: Arrival, asked: &
     };
     let paced = Paced::new(steps, Some(entry), act.packet, released, Arc::clone(resets));
     let mut response = Response::new(Answer::Paced(Box::new(paced)));
+    let status = act.verbatim.as_ref().map(|verbatim| StatusCode::from_u16(verbatim.status));
+    *response.status_mut() = status.and_then(Result::ok).unwrap_or_default();
     *response.headers_mut() = headers;
     Ok(response)
 }

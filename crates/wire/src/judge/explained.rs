@@ -42,6 +42,16 @@ impl Explained {
             || self.all_details().any(|detail| is_code(detail, "reason"))
     }
 
+    /// What it calls itself: its code, its status and its type, in this order.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = String> {
+        let error = self.error();
+        ["code", "status", "type"].into_iter().filter_map(|name| match error.get(name)? {
+            Json::String(text) => Some(text.clone()),
+            Json::Number(number) => Some(number.to_string()),
+            _ => None,
+        })
+    }
+
     /// Its message for people, or nothing.
     pub(crate) fn message(&self) -> &str {
         let said = |owner: &'_ Json, name: &str| owner.get(name).is_some_and(Json::is_string);

@@ -1,0 +1,76 @@
+//! The beginning of an answer. A head alone is none, and neither is an error that calls itself a
+//! success: until something of an answer is there, another route may still be asked.
+//!
+//! Only the first piece is looked at. Comments and blanks that come in pieces of their own keep a
+//! connection open, and have begun an answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, header};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use tollgate_wire::{Opening, opening};
+
+use crate::fault::{Fault, Judged, judged_inside};
+use crate::flight::Flight;
+use crate::headers::is_identity;
+use crate::respond::is_events;
+
+/// What a success has turned out to be.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    /// An answer, of which the first piece is there.
+    Flows(Response<Incoming>, Option<Bytes>),
+    /// None: as good as this refusal.
+    Spoilt(Box<Judged>),
+}
+
+/// Waits for the first piece of an answer.
+///
+/// # Errors
+/// It broke off, or nothing came in time.
+pub(crate) async fn begins(
+    flight: &Flight,
+    mut response: Response<Incoming>,
+) -> Result<Begun, Fault> {
+    let patience = Duration::from_millis(flight.live().bounds.idle.as_millis());
+    let first = tokio::time::timeout(patience, first_piece(response.body_mut())).await;
+    let first = first.unwrap_or(Err(Fault::TimedOut))?;
+    let opens = match &first {
+        None => Opening::Nothing,
+        Some(_) if !is_identity(response.headers()) => Opening::Answer,
+        Some(_) if is_page(&response) => Opening::Nothing,
+        Some(first) => {
+            opening(is_events(response.headers()), first, response.body().is_end_stream())
+        }
+    };
+    if opens == Opening::Answer {
+        return Ok(Begun::Flows(response, first));
+    }
+    let first = first.filter(|_| opens == Opening::Error);
+    let (gate, live) = (flight.gate(), flight.live());
+    let judged = judged_inside((gate, live), flight.account(), response, first).await;
+    Ok(Begun::Spoilt(Box::new(judged)))
+}
+
+/// The first piece of a body; nothing of an empty one.
+async fn first_piece(body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
+    loop {
+        match body.frame().await {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(piece) if piece.is_empty() => {}
+                Ok(piece) => return Ok(Some(piece)),
+                Err(_trailers) => {}
+            },
+            Some(Err(_)) => return Err(Fault::BrokeOff),
+            None => return Ok(None),
+        }
+    }
+}
+
+/// Whether it is a page for people, as whoever stands before a provider gives.
+fn is_page(response: &Response<Incoming>) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}

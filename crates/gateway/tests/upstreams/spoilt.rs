@@ -1,0 +1,119 @@
+//! Answers that call themselves successes and are none: another account serves, the route hears of
+//! it, and nobody pays for it.
+
+use serde_json::Value;
+use tollgate_sim::Act;
+use tollgate_sim::provider::{Fault, Rebuff, Verbatim};
+use tollgate_testkit::House;
+
+use crate::account::{Account, CHAT, short, standing, streamed, total_tokens};
+use crate::outages::before;
+
+const BOTH: &str = "models:
+  gpt-4o-mini: {serve: [first/gpt-4o-mini, sim/gpt-4o-mini], prefer: listed}
+";
+
+fn of_status(status: u16) -> Act {
+    let verbatim =
+        Verbatim { status, content_type: "text/plain", body: String::new(), breaks: false };
+    Act { verbatim: Some(verbatim), ..Act::default() }
+}
+
+fn page() -> Act {
+    Act::verbatim("text/html; charset=utf-8", "<html>Please sign in</html>".to_owned())
+}
+
+/// Serves `body` six times while the first account answers like `act`.
+async fn served_elsewhere(act: &Act, body: &Value) -> (House, u64) {
+    let first = Account::start(act.clone()).await;
+    let house = before(&first, BOTH).await;
+    let caller = house.caller(None);
+    let mut tokens = 0;
+    for _ in 0..6 {
+        let answer = caller.post(CHAT, body).await;
+        assert_eq!((answer.status.as_u16(), answer.whole), (200, true), "{act:?}: {answer:?}");
+        assert_eq!(answer.header("x-tollgate-model"), "sim/gpt-4o-mini", "{act:?}");
+        if body["stream"].is_null() {
+            tokens += total_tokens(&answer);
+        }
+    }
+    house.settled().await;
+    assert_eq!(house.standing(&caller, "1M requests").await, (6, 0), "{act:?}");
+    if body["stream"].is_null() {
+        assert_eq!(house.standing(&caller, "900M tokens").await, (tokens, 0), "{act:?}");
+    }
+    (house, first.seen())
+}
+
+/// An empty 200 went to the caller though a second account stood ready, and cost the reservation.
+#[tokio::test]
+async fn a_success_that_is_no_answer_is_a_failure_and_another_account_serves() {
+    let whole = [
+        Act::json(""),
+        of_status(204),
+        page(),
+        Act::json(r#"{"error":{"message":"Provider returned error","code":500},"user_id":"u"}"#),
+        Act::json(r#"{"error":"CUDA out of memory"}"#),
+    ];
+    let events = [
+        Act::events(""),
+        Act::events("data: [DONE]\n\n"),
+        Act::events("data: {\"error\":{\"message\":\"x\",\"type\":\"server_error\"}}\n\n"),
+        Act::events(": wait\n\nevent: error\ndata: {\"error\":{\"type\":\"api_error\"}}\n\n"),
+        page(),
+    ];
+    let whole = whole.iter().map(|act| (act, short("gpt-4o-mini")));
+    let events = events.iter().map(|act| (act, streamed("gpt-4o-mini")));
+    for (act, body) in whole.chain(events) {
+        let (house, _) = served_elsewhere(act, &body).await;
+        assert_eq!(standing(&house, "first").breaker, "open", "{act:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_inside_a_success_is_what_it_would_be_with_its_own_status() {
+    let table = [
+        (r#"{"error":{"message":"Slow down","code":429}}"#, Rebuff::Status(429)),
+        (r#"{"error":{"message":"x","code":"insufficient_quota"}}"#, Rebuff::Quota),
+        (r#"{"error":{"message":"x","type":"overloaded_error"}}"#, Rebuff::Status(529)),
+        (r#"{"error":{"message":"x","code":401}}"#, Rebuff::InvalidKey),
+    ];
+    for (inside, rebuff) in table {
+        let mut stands = Vec::new();
+        for act in [Act::json(inside), Act::default().with(Fault::Refused(rebuff))] {
+            let act = act.saying("retry-after", "20");
+            let (house, seen) = served_elsewhere(&act, &short("gpt-4o-mini")).await;
+            let stand = standing(&house, "first");
+            stands.push((seen, stand.breaker, stand.refused_until, stand.refused_why));
+        }
+        assert_eq!(stands[0], stands[1], "{inside}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_caller_did_wrong_is_told_inside_a_success_as_it_came_and_costs_no_tokens() {
+    let error = "{\"error\":{\"message\":\"No image at org-AbCdEf123456, \
+                 sk-provider-secret-0001\",\"type\":\"invalid_request_error\"}}";
+    let told = error.replace("org-AbCdEf123456", "[removed]");
+    let told = told.replace("sk-provider-secret-0001", "[removed]");
+    let event = |error: &str| format!("data: {error}\n\n");
+    let table = [
+        (Act::json(error), short("gpt-4o-mini"), told.clone()),
+        (Act::events(event(error)), streamed("gpt-4o-mini"), event(&told)),
+    ];
+    for (act, body, told) in table {
+        let first = Account::start(act).await;
+        let house = before(&first, BOTH).await;
+        let caller = house.caller(None);
+        for _ in 0..6 {
+            let answer = caller.post(CHAT, &body).await;
+            assert_eq!((answer.status.as_u16(), answer.whole), (200, true), "{answer:?}");
+            assert_eq!(String::from_utf8_lossy(&answer.body), told);
+            assert_eq!(answer.header("x-tollgate-source"), "upstream");
+        }
+        house.settled().await;
+        assert_eq!((first.seen(), house.provider.counters().seen), (6, 0));
+        assert_eq!(standing(&house, "first").breaker, "closed");
+        assert_eq!(house.standing(&caller, "900M tokens").await, (0, 0));
+    }
+}
