@@ -208,6 +208,7 @@ impl Relay {
             End::Complete if whole => Outcome::Answered,
             End::Abandoned if told => Outcome::Answered,
             End::Abandoned => Outcome::Disconnected,
+            End::Broken | End::Complete if self.reading.blames_request() => Outcome::CallerFault,
             End::Broken | End::Complete => Outcome::Failed,
             End::Silent => Outcome::TimedOut,
         };

@@ -58,7 +58,7 @@ pub use dialect::{
 pub use edit::{CapEdit, Edits, edit};
 pub use endpoint::{Endpoint, Protocol};
 pub use errand::Errand;
-pub use judge::inside::{Opening, error_inside, is_of_request, opening};
+pub use judge::inside::{Opening, error_inside, opening};
 pub use judge::{Judgement, answer_without_account, judge, without_account};
 pub use kinds::{HIDDEN, HOSTED, family, undated};
 pub use limits::told::Told;

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::anthropic::usage::Counted;
 use crate::calls::{Calls, ToolCalls};
+use crate::judge::inside::is_of_request;
 use crate::stored::{Created, Stored};
 use crate::usage::{Report, of_counts};
 use crate::{Endpoint, Protocol, Usage, cohere, gemini, sse, text};
@@ -32,6 +33,8 @@ pub struct Tally {
     pub done: bool,
     /// Whether the stream broke off with an error event.
     pub failed: bool,
+    /// Whether an error event told that the request itself was at fault, and not the provider.
+    pub blames_request: bool,
     /// How many events carried data.
     pub events: u64,
     endpoint: Endpoint,
@@ -62,6 +65,7 @@ impl Tally {
             usage: None,
             done: false,
             failed: false,
+            blames_request: false,
             events: 0,
             endpoint,
             counted: None,
@@ -105,6 +109,9 @@ impl Tally {
         let only_usage = self.is_only_usage(bytes);
         let tells_error = self.failed;
         self.failed |= failed_before;
+        if tells_error && let Some(data) = sse::event(bytes).data {
+            self.blames_request |= is_of_request(&data);
+        }
         match (tells_error, only_usage) {
             (true, _) => Seen::Error,
             (false, true) => Seen::OnlyUsage,

@@ -131,6 +131,11 @@ impl Reading {
         }
     }
 
+    /// Whether it broke off with an error that is the request's own fault.
+    pub(super) fn blames_request(&self) -> bool {
+        matches!(self, Self::Events(tap) if tap.tally().blames_request)
+    }
+
     /// Whether what came is a whole answer of its protocol, and not one that was cut off.
     pub(super) fn is_whole(&self) -> bool {
         match self {

@@ -117,3 +117,28 @@ async fn what_the_caller_did_wrong_is_told_inside_a_success_as_it_came_and_costs
         assert_eq!(house.standing(&caller, "900M tokens").await, (0, 0));
     }
 }
+
+/// Five prompts that a model refused in the middle of a stream opened the breaker for everybody.
+#[tokio::test]
+async fn what_the_caller_did_wrong_opens_no_breaker_in_the_middle_of_a_stream_either() {
+    let word = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
+    let table = [
+        (r#"{"type":"invalid_request_error","code":"tool_use_failed"}"#, "closed"),
+        (r#"{"type":"server_error","code":null}"#, "open"),
+    ];
+    for (error, breaker) in table {
+        let act = Act::events(format!("{word}data: {{\"error\":{error}}}\n\n"));
+        let first = Account::start(act).await;
+        let house = before(&first, BOTH).await;
+        let caller = house.caller(None);
+        for _ in 0..5 {
+            let answer = caller.post(CHAT, &streamed("gpt-4o-mini")).await;
+            assert!(String::from_utf8_lossy(&answer.body).contains(error), "{answer:?}");
+        }
+        house.settled().await;
+        assert_eq!((first.seen(), standing(&house, "first").breaker), (5, breaker), "{error}");
+        // The prompt was read, and a word was written.
+        let (tokens, _) = house.standing(&caller, "900M tokens").await;
+        assert!(tokens >= 5 * 2, "{tokens}");
+    }
+}

@@ -61,7 +61,7 @@ pub fn error_inside(is_events: bool, body: &[u8]) -> (StatusCode, Bytes) {
 
 /// Whether the error that an event or an answer tells is the request's own fault: whoever else
 /// sends something is not concerned.
-pub fn is_of_request(data: &[u8]) -> bool {
+pub(crate) fn is_of_request(data: &[u8]) -> bool {
     let status = status_of(&error_in(data));
     status.is_some_and(|status| matches!(status.as_u16(), 400 | 404 | 409 | 413 | 415 | 422))
 }

@@ -170,6 +170,44 @@ fn errors_and_ends_are_seen_in_every_form() {
     }
 }
 
+/// Five prompts that a model refused opened the breaker for everybody.
+#[test]
+fn an_error_in_a_stream_says_whose_fault_it_is() {
+    let messages = Endpoint::Messages;
+    let table = [
+        (CHAT, r#"{"error":{"type":"invalid_request_error","code":"tool_use_failed"}}"#, true),
+        (
+            CHAT,
+            r#"{"error":{"type":"invalid_request_error","code":"context_length_exceeded"}}"#,
+            true,
+        ),
+        (CHAT, r#"{"error":{"type":"server_error","code":null}}"#, false),
+        (CHAT, r#"{"error":{"type":"tokens","code":"rate_limit_exceeded"}}"#, false),
+        (CHAT, r#"{"choices":[{"finish_reason":"error"}],"error":{"code":502}}"#, false),
+        (CHAT, r#"{"error":{"message":"x"}}"#, false),
+        (RESPONSES, r#"{"type":"error","code":"invalid_image_url","message":"x"}"#, true),
+        (
+            RESPONSES,
+            r#"{"type":"response.failed","response":{"error":{"code":"invalid_prompt"}}}"#,
+            true,
+        ),
+        (
+            RESPONSES,
+            r#"{"type":"response.failed","response":{"error":{"code":"server_error"}}}"#,
+            false,
+        ),
+        (RESPONSES, r#"{"type":"response.failed","response":{"error":null}}"#, false),
+        (messages, r#"{"type":"error","error":{"type":"invalid_request_error"}}"#, true),
+        (messages, r#"{"type":"error","error":{"type":"overloaded_error"}}"#, false),
+        (messages, r#"{"type":"error","error":{"type":"api_error"}}"#, false),
+    ];
+    for (endpoint, event, blames_request) in table {
+        let stream = format!("{WORD}data: {event}\n\n");
+        let tally = run(endpoint, true, &[stream.as_bytes()]).1;
+        assert_eq!((tally.failed, tally.blames_request), (true, blames_request), "{event}");
+    }
+}
+
 /// An event of responses with `size` bytes of picture in it, and its usage after them.
 fn long(size: usize, named: bool) -> String {
     let name = if named { "event: response.completed\n" } else { "" };
