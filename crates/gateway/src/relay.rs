@@ -176,7 +176,7 @@ impl Relay {
         {
             return drain(rest);
         }
-        let whole = how == End::Complete && self.reading.is_whole();
+        let whole = how == End::Complete && self.reading.is_whole(self.choices());
         self.upstream = None;
         if let Some(looker) = self.looker.take() {
             looker.created(&self.reading.take_created());
@@ -232,6 +232,12 @@ impl Relay {
         let mut rest = Self::of(self.status, upstream, reading, self.silence.again());
         (rest.flight, rest.counted, rest.is_drained) = (self.flight.take(), self.counted, true);
         Some(rest)
+    }
+
+    /// How many answers were asked for.
+    fn choices(&self) -> u64 {
+        let admitted = self.flight.as_ref().and_then(|flight| flight.admitted());
+        admitted.map_or(1, |admitted| admitted.plan.ask().answers)
     }
 
     /// Whether nothing more can come: the whole length was read, or the last event was.

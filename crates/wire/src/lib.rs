@@ -22,6 +22,7 @@ mod dialect;
 mod edit;
 mod endpoint;
 mod errand;
+mod finish;
 mod gemini;
 mod image;
 mod judge;
@@ -58,6 +59,7 @@ pub use dialect::{
 pub use edit::{CapEdit, Edits, edit};
 pub use endpoint::{Endpoint, Protocol};
 pub use errand::Errand;
+pub use finish::is_complete;
 pub use judge::inside::{Opening, error_inside, opening};
 pub use judge::{Judgement, answer_without_account, judge, without_account};
 pub use kinds::{HIDDEN, HOSTED, family, undated};

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::anthropic::usage::Counted;
 use crate::calls::{Calls, ToolCalls};
+use crate::finish::Finishes;
 use crate::judge::inside::is_of_request;
 use crate::stored::{Created, Stored};
 use crate::usage::{Report, of_counts};
@@ -42,6 +43,7 @@ pub struct Tally {
     counted: Option<Box<Counted>>,
     calls: Calls,
     created: Created,
+    finishes: Finishes,
     /// Whole events as they came.
     raw: Vec<u8>,
     /// The text of events that came before those.
@@ -71,6 +73,7 @@ impl Tally {
             counted: None,
             calls: Calls::new(),
             created: Created::new(),
+            finishes: Finishes::new(),
             raw: Vec::new(),
             text: String::new(),
         }
@@ -79,6 +82,18 @@ impl Tally {
     /// The provider's word on the input, where it comes before the output and no usage has come.
     pub fn begun(&self) -> Option<Usage> {
         self.counted.as_ref()?.usage()
+    }
+
+    /// Whether it has come to its end, as far as it says itself: with the last event, which some
+    /// servers leave out, or with so many choices that have said how they ended.
+    pub fn is_whole(&self, choices: u64) -> bool {
+        !self.failed && (self.done || self.finishes.count() >= choices.max(1))
+    }
+
+    /// Whether it is all that was asked for, so that it may be given again: so many choices have
+    /// ended, and none was filtered.
+    pub fn is_complete(&self, choices: u64) -> bool {
+        !self.failed && self.finishes.are_whole(choices.max(1))
     }
 
     /// The tools that the model has called so far, those included that it was still writing when
@@ -132,6 +147,7 @@ impl Tally {
         self.named(event.name.unwrap_or_default());
         self.calls.see(self.endpoint, event.name, data);
         self.created.see(self.endpoint, event.name, data);
+        self.finishes.see(self.endpoint, event.name, data);
         let is_typed = self.endpoint == Endpoint::Responses
             || matches!(self.protocol(), Protocol::Anthropic | Protocol::Cohere);
         // Cohere's end says in words whether it is one.
@@ -185,6 +201,7 @@ impl Tally {
         };
         self.failed |= piece.get("error").is_some_and(|error| !error.is_null());
         self.done |= gemini::stream::is_done(&piece);
+        self.finishes.candidates(&piece);
         if let Some(usage) = piece.get("usageMetadata").and_then(gemini::usage::of_counts) {
             self.settle(usage);
         }
@@ -312,12 +329,12 @@ fn usage_at_end(tail: &[u8]) -> Option<Usage> {
 }
 
 /// What follows the colon, if one comes next.
-fn after_colon(rest: &[u8]) -> Option<&[u8]> {
+pub(crate) fn after_colon(rest: &[u8]) -> Option<&[u8]> {
     Some(rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())
 }
 
 /// The `type` that a long event begins with.
-fn kind_at_head(data: &[u8]) -> Option<&[u8]> {
+pub(crate) fn kind_at_head(data: &[u8]) -> Option<&[u8]> {
     let rest = data.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start();
     let value = after_colon(rest.strip_prefix(b"\"type\"")?)?.strip_prefix(b"\"")?;
     value.split(|&byte| byte == b'"').next()

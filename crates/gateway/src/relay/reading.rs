@@ -136,10 +136,11 @@ impl Reading {
         matches!(self, Self::Events(tap) if tap.tally().blames_request)
     }
 
-    /// Whether what came is a whole answer of its protocol, and not one that was cut off.
-    pub(super) fn is_whole(&self) -> bool {
+    /// Whether what came is a whole answer of its protocol with so many choices, and not one that
+    /// was cut off.
+    pub(super) fn is_whole(&self, choices: u64) -> bool {
         match self {
-            Self::Events(tap) => tap.tally().done && !tap.tally().failed,
+            Self::Events(tap) => tap.tally().is_whole(choices),
             Self::Whole { endpoint, kept } => is_whole(*endpoint, &kept.whole()),
         }
     }

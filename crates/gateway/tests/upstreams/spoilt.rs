@@ -142,3 +142,38 @@ async fn what_the_caller_did_wrong_opens_no_breaker_in_the_middle_of_a_stream_ei
         assert!(tokens >= 5 * 2, "{tokens}");
     }
 }
+
+/// A compatible server that ends its streams without `[DONE]` was left alone after five answers,
+/// and each cost all that was reserved.
+#[tokio::test]
+async fn a_stream_without_a_last_event_is_whole_once_every_choice_has_ended() {
+    let choice = |finish: &str| {
+        format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"a\"}},\
+             \"finish_reason\":{finish}}}]}}\n\n"
+        )
+    };
+    let usage =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":3}}\n\n";
+    let (open, stop) = (choice("null"), choice("\"stop\""));
+    let whole = Act::events(format!("{open}{stop}{usage}"));
+    let cut = Act::events(format!("{open}{open}"));
+    let mut reset = whole.clone();
+    reset.verbatim.as_mut().unwrap().breaks = true;
+    for (act, breaker, used) in
+        [(whole, "closed", Some(5 * 12)), (cut, "open", None), (reset, "open", None)]
+    {
+        let first = Account::start(act).await;
+        let house = before(&first, BOTH).await;
+        let caller = house.caller(None);
+        for _ in 0..5 {
+            let answer = caller.post(CHAT, &streamed("gpt-4o-mini")).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+        house.settled().await;
+        assert_eq!((first.seen(), standing(&house, "first").breaker), (5, breaker));
+        let (tokens, held) = house.standing(&caller, "900M tokens").await;
+        assert_eq!(held, 0);
+        assert!(used.is_none_or(|used| used == tokens), "{tokens}");
+    }
+}

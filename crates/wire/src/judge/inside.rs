@@ -105,8 +105,15 @@ fn single(body: &[u8]) -> Value<'_> {
 }
 
 /// Whether a value says nothing.
-fn is_empty(value: Value<'_>) -> bool {
-    matches!(value.raw(), b"" | b"null" | b"false" | b"\"\"" | b"[]" | b"{}")
+pub(crate) fn is_empty(value: Value<'_>) -> bool {
+    match value.kind() {
+        Kind::Array => value.items().next().is_none(),
+        Kind::Bool(said) => !said,
+        Kind::Null => true,
+        Kind::Number => false,
+        Kind::Object => value.members().next().is_none(),
+        Kind::String => value.raw() == b"\"\"",
+    }
 }
 
 /// The error in an event or an answer, in a body as errors have it.
