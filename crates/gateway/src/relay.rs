@@ -176,7 +176,9 @@ impl Relay {
         {
             return drain(rest);
         }
-        let whole = how == End::Complete && self.reading.is_whole(self.choices());
+        let choices = self.choices();
+        let whole = how == End::Complete && self.reading.is_whole(choices);
+        let complete = whole && self.kept.is_some() && self.reading.is_complete(choices);
         self.upstream = None;
         if let Some(looker) = self.looker.take() {
             looker.created(&self.reading.take_created());
@@ -213,7 +215,7 @@ impl Relay {
             End::Silent => Outcome::TimedOut,
         };
         match &mut self.kept {
-            Some(kept) if whole && !usage.estimated => kept.is_whole(&usage),
+            Some(kept) if complete && !usage.estimated => kept.is_whole(&usage),
             _ => self.kept = None,
         }
         flight.end(ended, outcome, self.status);

@@ -147,6 +147,46 @@ async fn a_stream_is_given_again_as_the_stream_it_was() {
     assert_eq!(whole.status, StatusCode::BAD_GATEWAY);
 }
 
+/// An answer that a filter had cut, or that had no choices, was kept and given for an hour.
+#[tokio::test]
+async fn a_spoilt_answer_is_not_given_again() {
+    let usage = r#""usage":{"prompt_tokens":9,"completion_tokens":1}"#;
+    let choice = |finish: &str| {
+        format!(r#""choices":[{{"index":0,"message":{{"content":"a"}},"finish_reason":{finish}}}]"#)
+    };
+    let whole = |parts: &str| Act::json(format!("{{{parts},{usage}}}"));
+    let stream = |finish: &str| {
+        let choice = choice(finish);
+        let usage = format!("data: {{\"choices\":[],{usage}}}\n\n");
+        Act::events(format!("data: {{{choice}}}\n\n{usage}data: [DONE]\n\n"))
+    };
+    let table = [
+        (whole(&choice("\"stop\"")), "hit"),
+        (whole(&choice("\"length\"")), "hit"),
+        (whole(&choice("null")), "miss"),
+        (whole(&choice("\"content_filter\"")), "miss"),
+        (whole("\"choices\":[]"), "miss"),
+        (whole(&format!("{},\"error\":{{\"code\":502}}", choice("\"stop\""))), "miss"),
+        (stream("\"stop\""), "hit"),
+        (stream("null"), "miss"),
+        (stream("\"content_filter\""), "miss"),
+    ];
+    for (act, again) in table {
+        let is_stream = act.verbatim.as_ref().unwrap().content_type == "text/event-stream";
+        let yaml = format!("cache: {{use: always}}\n{TIERS}");
+        let plot = Plot::new(&yaml).script(Script::of(act.clone()));
+        let kept = Kept {
+            house: plot.standing_still(NOON).build().await,
+            down: Arc::new(AtomicBool::new(false)),
+        };
+        let mut body = chat("gpt-4o-mini", "hello");
+        (body["temperature"], body["stream"]) = (json!(0), json!(is_stream));
+        assert_eq!(told(&kept.ask(Some("ann"), CHAT, &body).await), (StatusCode::OK, "miss"));
+        let second = kept.ask(Some("ann"), CHAT, &body).await;
+        assert_eq!(told(&second), (StatusCode::OK, again), "{act:?}");
+    }
+}
+
 /// The provider's own id tells whose answer it was: whoever is given it again must be of the scope
 /// that it was made for, and must have asked the same.
 #[tokio::test]

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use tollgate_units::Searches;
 use tollgate_wire::{
-    Endpoint, Stored, Tap, ToolCalls, Usage, answer_text, created_of, is_finished, is_whole,
-    searches_of, tool_calls_of, usage_of,
+    Endpoint, Stored, Tap, ToolCalls, Usage, answer_text, created_of, is_complete, is_finished,
+    is_whole, searches_of, tool_calls_of, usage_of,
 };
 
 /// How the answer is read on its way.
@@ -134,6 +134,14 @@ impl Reading {
     /// Whether it broke off with an error that is the request's own fault.
     pub(super) fn blames_request(&self) -> bool {
         matches!(self, Self::Events(tap) if tap.tally().blames_request)
+    }
+
+    /// Whether it is all that was asked for, and may be given again.
+    pub(super) fn is_complete(&self, choices: u64) -> bool {
+        match self {
+            Self::Events(tap) => tap.tally().is_complete(choices),
+            Self::Whole { endpoint, kept } => is_complete(*endpoint, &kept.whole()),
+        }
     }
 
     /// Whether what came is a whole answer of its protocol with so many choices, and not one that
