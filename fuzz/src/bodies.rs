@@ -4,8 +4,9 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tollgate_units::{Timestamp, Tokens};
 use tollgate_wire::{
-    CapEdit, DIALECTS, Edits, Endpoint, answer_text, answer_without_account, check_json,
-    created_of, edit, is_finished, judge, read, tool_calls_of, usage_of, without_account,
+    AccountKey, CapEdit, DIALECTS, Edits, Endpoint, answer_text, answer_without_account, check_json,
+    created_of, edit, error_inside, is_complete, is_finished, judge, opening, read, tool_calls_of,
+    usage_of, without_account,
 };
 
 /// A body that can be read can be edited, and can be read again with the edits made.
@@ -48,9 +49,12 @@ pub(crate) fn answer(endpoint: u8, body: &[u8]) {
     }
     let _ = (answer_text(endpoint, body), tool_calls_of(endpoint, body));
     let _ = (created_of(endpoint, body), is_finished(body));
-    let clean = without_account(body);
-    assert_eq!(without_account(&clean), clean, "what is clean stays as it is");
-    let _ = answer_without_account(Bytes::copy_from_slice(body));
+    let _ = (is_complete(endpoint, body), [true, false].map(|is| opening(is, body, is)));
+    let _ = [true, false].map(|is_events| error_inside(is_events, body));
+    let key = AccountKey::default();
+    let clean = without_account(body, &key);
+    assert_eq!(without_account(&clean, &key), clean, "what is clean stays as it is");
+    let _ = answer_without_account(Bytes::copy_from_slice(body), &key);
     for dialect in DIALECTS {
         let _ = judge(dialect, StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), body, NOW);
     }

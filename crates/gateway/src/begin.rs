@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Response, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use tollgate_wire::{Opening, opening};
+use tollgate_wire::{Opening, opening, opening_without_account};
 
 use crate::fault::{Fault, Judged, judged_inside};
 use crate::flight::Flight;
@@ -46,7 +46,10 @@ pub(crate) async fn begins(
         }
     };
     if opens == Opening::Answer {
-        return Ok(Begun::Flows(response, first));
+        let is_readable = is_identity(response.headers()) && !is_events(response.headers());
+        let key = flight.live().upstreams.key(flight.account().0);
+        let clean = |first| if is_readable { opening_without_account(first, &key) } else { first };
+        return Ok(Begun::Flows(response, first.map(clean)));
     }
     let first = first.filter(|_| opens == Opening::Error);
     let (gate, live) = (flight.gate(), flight.live());

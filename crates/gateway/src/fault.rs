@@ -105,11 +105,8 @@ pub(crate) async fn judged(
     let body = tokio::time::timeout(patience, explanation(body)).await.unwrap_or_default();
     let mut judged = said((gate, live), (account, provider), (parts.status, &parts.headers), &body);
     let readable = judged.judgement == Judgement::CallerFault && is_identity(&parts.headers);
-    *judged.told.body_mut() = if readable {
-        live.upstreams.without_key(account, without_account(&body))
-    } else {
-        Bytes::new()
-    };
+    *judged.told.body_mut() =
+        if readable { without_account(&body, &live.upstreams.key(account)) } else { Bytes::new() };
     judged
 }
 
@@ -150,7 +147,7 @@ pub(crate) async fn judged_inside(
     let mut judged = said((gate, live), (account, provider), (status, &parts.headers), &error);
     if judged.judgement == Judgement::CallerFault {
         *judged.told.status_mut() = parts.status;
-        *judged.told.body_mut() = live.upstreams.without_key(account, without_account(&read));
+        *judged.told.body_mut() = without_account(&read, &live.upstreams.key(account));
     }
     judged
 }

@@ -92,13 +92,13 @@ impl Relay {
 
     /// Relays the events of a stored response to whoever looks at it.
     pub(crate) fn of_stored(
-        status: StatusCode,
-        upstream: Incoming,
+        (status, upstream): (StatusCode, Incoming),
         live: &Live,
+        account: usize,
         looker: Looker,
     ) -> Self {
-        let reading = Reading::events(Tap::new(Endpoint::Responses, false));
-        let mut relay = Self::of(status, upstream, reading, Silence::of(live.bounds.idle));
+        let tap = Tap::new(Endpoint::Responses, false).hiding(live.upstreams.key(account));
+        let mut relay = Self::of(status, upstream, Reading::events(tap), Silence::of(live.bounds.idle));
         relay.looker = Some(looker);
         relay
     }

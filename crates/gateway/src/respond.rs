@@ -78,7 +78,8 @@ pub(crate) fn respond(
                 repeatable.keep(gate, (head.status, &head.headers), admitted)
             });
             let hides = plan.asks_usage(candidate);
-            let tap = (events && readable).then(|| Tap::new(endpoint, hides));
+            let key = flight.live().upstreams.key(flight.account().0);
+            let tap = (events && readable).then(|| Tap::new(endpoint, hides).hiding(key));
             let relay = Relay::new((head.status, body), tap, endpoint, flight);
             let relay = relay.beginning(first).keeping(kept);
             Response::from_parts(head, Outgoing::Relay(Box::new(relay)))

@@ -121,11 +121,12 @@ async fn run(
         Sent::Flows(response) if is_events(response.headers()) => {
             let (mut head, body) = response.into_parts();
             head.headers = returnable(&head.headers);
-            let relay = Relay::of_stored(head.status, body, &inbound.live, looker);
+            let relay = Relay::of_stored((head.status, body), &inbound.live, account, looker);
             return Ok(Response::from_parts(head, Outgoing::Relay(Box::new(relay))));
         }
         Sent::Flows(response) => {
-            whole(by.1, place.1, response).await.map_err(failed)?.map(answer_without_account)
+            let told = whole(by.1, place.1, response).await.map_err(failed)?;
+            told.map(|body| answer_without_account(body, &inbound.live.upstreams.key(account)))
         }
         Sent::Refused(mut refusal) => {
             by_provider(refusal.headers_mut());

@@ -31,7 +31,7 @@ use hyper_util::{
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time;
-use tollgate_wire::{Ask, Azure, Destination, Dialect, Errand, Protocol, dialect_of};
+use tollgate_wire::{AccountKey, Ask, Azure, Destination, Dialect, Errand, Protocol, dialect_of};
 
 pub(crate) use self::failure::Deeply;
 pub use self::failure::{AccountError, Cause, SendError};
@@ -145,27 +145,9 @@ impl Upstreams {
         Ok(Self { accounts, connect, first_byte })
     }
 
-    /// `told` without the account's own key, should the provider repeat it.
-    pub fn without_key(&self, account: usize, told: Bytes) -> Bytes {
-        let key = self.accounts.get(account).and_then(|upstream| {
-            let header = upstream.credential.as_ref()?.as_bytes();
-            let key = header.strip_prefix(b"Bearer ").unwrap_or(header);
-            (!key.is_empty()).then_some(key)
-        });
-        let Some(key) = key else { return told };
-        let finder = memchr::memmem::Finder::new(key);
-        if finder.find(&told).is_none() {
-            return told;
-        }
-        let mut rest = &told[..];
-        let mut clean = Vec::with_capacity(rest.len());
-        while let Some(at) = finder.find(rest) {
-            clean.extend_from_slice(&rest[..at]);
-            clean.extend_from_slice(b"[removed]");
-            rest = &rest[at + key.len()..];
-        }
-        clean.extend_from_slice(rest);
-        clean.into()
+    /// The account's own key, which no caller may learn.
+    pub fn key(&self, account: usize) -> AccountKey {
+        self.accounts.get(account).map(|upstream| upstream.key.clone()).unwrap_or_default()
     }
 
     /// The accounts of these that are not as they are among `others`: another key, another place,
@@ -251,6 +233,8 @@ struct Upstream {
     azure: Option<Azure>,
     /// What is sent to say who calls.
     credential: Option<HeaderValue>,
+    /// What of it no caller may learn.
+    key: AccountKey,
     client: HttpClient,
 }
 
@@ -282,8 +266,22 @@ impl Upstream {
                 None => return Err(AccountError::KeyUnusable(name)),
             },
         };
-        let (dialect, azure) = (account.dialect, account.azure.clone());
-        Ok(Self { name, scheme, authority, base, protocol, dialect, azure, credential, client })
+        let key =
+            account.api_key.as_ref().map(|key| AccountKey::new(key.expose_secret().as_bytes()));
+        let (dialect, azure, key) =
+            (account.dialect, account.azure.clone(), key.unwrap_or_default());
+        Ok(Self {
+            name,
+            scheme,
+            authority,
+            base,
+            protocol,
+            dialect,
+            azure,
+            credential,
+            key,
+            client,
+        })
     }
 
     /// Whether `other` is the same account, with the same key at the same place.

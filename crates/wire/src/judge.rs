@@ -8,6 +8,7 @@ pub(crate) mod explained;
 pub(crate) mod inside;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -135,14 +136,37 @@ fn is_said(rule: &ErrorRule, status: StatusCode, explained: &Explained) -> bool 
         }
 }
 
-/// An error body without the ids of the operator's account.
-pub fn without_account(body: &[u8]) -> Bytes {
+/// The key of an operator's account, which no caller may learn; none where it has none.
+#[derive(Clone, Default)]
+pub struct AccountKey(Bytes);
+
+impl AccountKey {
+    /// For an account that is asked with this key.
+    pub fn new(key: &[u8]) -> Self {
+        Self(Bytes::copy_from_slice(key))
+    }
+
+    /// The length of the key, where `rest` begins with it, or zero.
+    fn at(&self, rest: &[u8]) -> usize {
+        if rest.starts_with(&self.0) { self.0.len() } else { 0 }
+    }
+}
+
+impl fmt::Debug for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccountKey")
+    }
+}
+
+/// An error body without the ids of the operator's account, and without its key.
+pub fn without_account(body: &[u8], key: &AccountKey) -> Bytes {
     let mut clean = Vec::with_capacity(body.len());
     let mut at = 0;
     let mut before = b' ';
     while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
         let inside_word = before.is_ascii_alphanumeric();
-        let length = if inside_word { 0 } else { id_at(rest) };
+        let id = if inside_word { 0 } else { id_at(rest) };
+        let length = id.max(key.at(rest));
         if length > 0 {
             clean.extend_from_slice(b"[removed]");
             before = b']';
@@ -157,24 +181,28 @@ pub fn without_account(body: &[u8]) -> Bytes {
 }
 
 /// The same for an answer that was accepted, and may tell in its `error` how it failed: only there
-/// ids are taken out.
-pub fn answer_without_account(body: Bytes) -> Bytes {
+/// something is taken out.
+pub fn answer_without_account(body: Bytes, key: &AccountKey) -> Bytes {
     let places = errors(Value::root(&body));
-    if places.is_empty() { body } else { with_clean(&body, 0, &places) }
+    if places.is_empty() { body } else { with_clean((&body, key), 0, &places) }
 }
 
 /// The same for an event of a stream that tells an error: all of it is the error, unless it has
 /// members that are.
-pub(crate) fn event_without_account(event: &[u8]) -> Bytes {
+pub(crate) fn event_without_account(event: &[u8], key: &AccountKey) -> Bytes {
     // Lines that are joined stand nowhere as they are read.
     let Some(Cow::Borrowed(data)) = sse::event(event).data else {
-        return without_account(event);
+        return without_account(event, key);
     };
     let Some(start) = memmem::find(event, data) else {
-        return without_account(event);
+        return without_account(event, key);
     };
     let places = errors(Value::root(data));
-    if places.is_empty() { without_account(event) } else { with_clean(event, start, &places) }
+    if places.is_empty() {
+        without_account(event, key)
+    } else {
+        with_clean((event, key), start, &places)
+    }
 }
 
 /// Where an answer, or an event, has its error, in order.
@@ -187,14 +215,14 @@ fn errors(root: Value<'_>) -> Vec<Place> {
     places
 }
 
-/// `body` with ids taken out at `places`, which are counted from `start` on.
-fn with_clean(body: &[u8], start: usize, places: &[Place]) -> Bytes {
+/// `body` with ids and `key` taken out at `places`, which are counted from `start` on.
+fn with_clean((body, key): (&[u8], &AccountKey), start: usize, places: &[Place]) -> Bytes {
     let mut clean = Vec::with_capacity(body.len());
     let mut at = 0;
     for place in places {
         let (from, to) = (start.saturating_add(place.start), start.saturating_add(place.end));
         clean.extend_from_slice(body.get(at..from).unwrap_or_default());
-        clean.extend_from_slice(&without_account(body.get(from..to).unwrap_or_default()));
+        clean.extend_from_slice(&without_account(body.get(from..to).unwrap_or_default(), key));
         at = to;
     }
     clean.extend_from_slice(body.get(at..).unwrap_or_default());

@@ -4,14 +4,14 @@
 //! off in is held, and only up to a bound: beyond it the bytes go on as they come, and the event is
 //! judged by its head and tail. Nothing is ever re-encoded, so fields, padding and numbers that
 //! this version does not know reach the caller. Only the error that an event tells goes on without
-//! the ids of the operator's account.
+//! the ids of the operator's account and its key.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::Endpoint;
-use crate::judge::event_without_account;
+use crate::judge::{AccountKey, event_without_account};
 use crate::sse::Ends;
 pub use crate::tally::Tally;
 use crate::tally::{Seen, begins_error};
@@ -29,6 +29,7 @@ const TAIL_BYTES_MAX: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Tap {
     hide_usage: bool,
+    key: AccountKey,
     ends: Ends,
     /// The event that the last packet broke off in.
     held: BytesMut,
@@ -45,12 +46,19 @@ impl Tap {
     pub fn new(endpoint: Endpoint, hide_usage: bool) -> Self {
         Self {
             hide_usage,
+            key: AccountKey::default(),
             ends: Ends::new(),
             held: BytesMut::new(),
             long: None,
             hid: false,
             tally: Tally::new(endpoint),
         }
+    }
+
+    /// The same, and what an error tells goes on without this key too.
+    #[must_use]
+    pub fn hiding(self, key: AccountKey) -> Self {
+        Self { key, ..self }
     }
 
     /// A packet came: whole events go to `out` as they complete.
@@ -73,7 +81,7 @@ impl Tap {
                     gone = end;
                 }
                 if seen == Seen::Error {
-                    out.push_back(event_without_account(part(&chunk, start, end)));
+                    out.push_back(event_without_account(part(&chunk, start, end), &self.key));
                 }
             } else {
                 self.held.extend_from_slice(part(&chunk, start, end));
@@ -122,7 +130,7 @@ impl Tap {
         self.hid = seen == Seen::OnlyUsage && self.hide_usage;
         let held = self.held.split().freeze();
         if seen == Seen::Error {
-            out.push_back(event_without_account(&held));
+            out.push_back(event_without_account(&held, &self.key));
         } else if !self.hid {
             out.push_back(held);
         }
@@ -144,7 +152,7 @@ impl Tap {
             self.long = Some(Long::default().with(&held).with(rest));
             if begins_error(&held) {
                 // The error stands before what was generated, of which there is so much.
-                out.push_back(event_without_account(&held));
+                out.push_back(event_without_account(&held, &self.key));
             } else if !held.is_empty() {
                 out.push_back(held);
             }

@@ -177,3 +177,25 @@ async fn a_stream_without_a_last_event_is_whole_once_every_choice_has_ended() {
         assert!(used.is_none_or(|used| used == tokens), "{tokens}");
     }
 }
+
+/// An error beside an answer, or in the middle of one, told callers the account's key.
+#[tokio::test]
+async fn what_an_error_in_an_answer_tells_of_the_account_reaches_no_caller() {
+    let error = r#""error":{"message":"org-AbCdEf123456 with sk-provider-secret-0001","code":502}"#;
+    let choice = r#""choices":[{"index":0,"message":{"content":"a"},"finish_reason":"stop"}]"#;
+    let failed = format!(r#"{{"object":"response","status":"failed",{error},"output":[]}}"#);
+    let stream = format!("data: {{{choice}}}\n\ndata: {{{error}}}\n\n");
+    let table = [
+        (Act::json(format!("{{{choice},{error}}}")), short("gpt-4o-mini")),
+        (Act::json(failed), short("gpt-4o-mini")),
+        (Act::events(stream), streamed("gpt-4o-mini")),
+    ];
+    for (act, body) in table {
+        let first = Account::start(act).await;
+        let house = before(&first, BOTH).await;
+        let answer = house.caller(None).post(CHAT, &body).await;
+        let told = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert!(told.contains("[removed] with [removed]"), "{told}");
+        assert!(answer.whole && answer.header("x-tollgate-model") == "first/gpt-4o-mini");
+    }
+}

@@ -12,8 +12,10 @@ use http::StatusCode;
 use memchr::memmem::Finder;
 
 use super::explained::Explained;
+use super::{AccountKey, answer_without_account};
 use crate::dialect::{Says, compatible};
 use crate::sse;
+use crate::tally::after_colon;
 use crate::walk::{Kind, Value};
 
 /// What the first bytes of a success are.
@@ -59,6 +61,12 @@ pub fn error_inside(is_events: bool, body: &[u8]) -> (StatusCode, Bytes) {
     (status_of(&said).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), said)
 }
 
+/// The first piece of an answer in JSON, which may tell an error beside what was generated, without
+/// what the error tells of the account.
+pub fn opening_without_account(first: Bytes, key: &AccountKey) -> Bytes {
+    if speaks_of_error(&first) { answer_without_account(first, key) } else { first }
+}
+
 /// Whether the error that an event or an answer tells is the request's own fault: whoever else
 /// sends something is not concerned.
 pub(crate) fn is_of_request(data: &[u8]) -> bool {
@@ -95,7 +103,11 @@ fn is_error_event(data: &[u8]) -> bool {
 /// Whether what begins like this may tell an error: only then is it walked.
 fn speaks_of_error(body: &[u8]) -> bool {
     let head = body.get(..body.len().min(HEAD_BYTES)).unwrap_or_default();
-    ERROR.find(head).is_some() || FAILED.find(head).is_some()
+    let told = |at: usize| {
+        let rest = head.get(at.saturating_add(ERROR.needle().len())..).unwrap_or_default();
+        after_colon(rest).is_none_or(|value| !value.starts_with(b"null"))
+    };
+    ERROR.find_iter(head).any(told) || FAILED.find(head).is_some()
 }
 
 /// An answer, or the first of a list of them.

@@ -145,7 +145,7 @@ fn the_accounts_ids_are_taken_out_and_nothing_else() {
         ("", ""),
     ];
     for (before, after) in table {
-        assert_eq!(without_account(before.as_bytes()), after, "{before}");
+        assert_eq!(without_account(before.as_bytes(), &AccountKey::default()), after, "{before}");
     }
 }
 
@@ -153,10 +153,10 @@ fn the_accounts_ids_are_taken_out_and_nothing_else() {
 fn an_accepted_answer_that_failed_loses_the_ids_of_its_error_only() {
     let failed = r#"{"user":"user-12","error":{"message":"of org-12"},"output":["org-12"]}"#;
     let told = r#"{"user":"user-12","error":{"message":"of [removed]"},"output":["org-12"]}"#;
-    assert_eq!(answer_without_account(Bytes::from(failed)), told);
+    assert_eq!(answer_without_account(Bytes::from(failed), &AccountKey::default()), told);
     for body in
         [r#"{"error":null,"output":["org-12"]}"#, "org-12", "[\"org-12\"]", "{\"error\"", ""]
     {
-        assert_eq!(answer_without_account(Bytes::from(body)), body);
+        assert_eq!(answer_without_account(Bytes::from(body), &AccountKey::default()), body);
     }
 }

@@ -352,6 +352,28 @@ fn the_accounts_ids_are_taken_out_of_what_an_event_tells_of_an_error() {
     }
 }
 
+/// A provider that repeated the account's key in a stream told it to the caller.
+#[test]
+fn the_accounts_key_is_taken_out_of_what_an_event_tells_of_an_error_and_of_nothing_else() {
+    let (said, key) = ("data: {\"choices\":[{\"delta\":{\"content\":\"KEY\"}}]}\n\n", "a8Key-0001");
+    let table = [
+        "data: {\"error\":{\"message\":\"Not KEY, nor xKEYx\"}}\n\n",
+        "event: error\ndata: {\"message\":\n data: \"KEY\"}\n\n",
+        "event: response.failed\ndata: {\"response\":{\"error\":{\"message\":\"KEY\"}}}\n\n",
+    ];
+    for event in table {
+        let sent = format!("{said}{event}").replace("KEY", key);
+        let told = format!("{}{}", said.replace("KEY", key), event.replace("KEY", "[removed]"));
+        let mut tap = Tap::new(CHAT, true).hiding(AccountKey::new(key.as_bytes()));
+        let mut out = VecDeque::new();
+        tap.push(Bytes::from(sent), &mut out);
+        tap.finish(&mut out);
+        let out: Vec<Bytes> = out.into();
+        assert_eq!(String::from_utf8(out.concat()).unwrap(), told);
+        assert_eq!(format!("{tap:?}").matches(key).count(), 0, "it is in no log");
+    }
+}
+
 #[test]
 fn what_looks_like_an_id_where_no_error_is_told_goes_on_unchanged() {
     let table = [
