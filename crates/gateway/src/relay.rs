@@ -98,7 +98,8 @@ impl Relay {
         looker: Looker,
     ) -> Self {
         let tap = Tap::new(Endpoint::Responses, false).hiding(live.upstreams.key(account));
-        let mut relay = Self::of(status, upstream, Reading::events(tap), Silence::of(live.bounds.idle));
+        let mut relay =
+            Self::of(status, upstream, Reading::events(tap), Silence::of(live.bounds.idle));
         relay.looker = Some(looker);
         relay
     }

@@ -1,7 +1,8 @@
 //! What a request really used, by the provider's own word.
 //!
 //! Providers that speak this protocol disagree about details, so this reads generously: numbers
-//! that are missing or make no sense are none, and of two counts that contradict each other the
+//! that are missing or make no sense are none (a number that cannot be spoils all of them, because
+//! what is left would be too little), and of two counts that contradict each other the
 //! larger output wins, because some leave reasoning out of `completion_tokens` but not out of the
 //! total.
 
@@ -108,7 +109,7 @@ impl Report {
 pub(crate) fn of_counts(counts: &Value) -> Option<Usage> {
     let input = first(counts, &["prompt_tokens", "input_tokens"]);
     let said = first(counts, &["completion_tokens", "output_tokens"]);
-    if input.is_none() && said.is_none() {
+    if (input.is_none() && said.is_none()) || is_beyond(counts) {
         return None;
     }
     let input = input.unwrap_or_default();
@@ -132,8 +133,22 @@ pub(crate) fn of_counts(counts: &Value) -> Option<Usage> {
     })
 }
 
+/// Whether something counts more tokens than can be: then nothing that it says is believed.
+pub(crate) fn is_beyond(counts: &Value) -> bool {
+    let Some(members) = counts.as_object() else {
+        return false;
+    };
+    members.iter().any(|(name, value)| {
+        let counts_tokens = name.contains("token") || name.contains("Token");
+        let number = value.as_f64().filter(|_| counts_tokens);
+        number.is_some_and(|number| number > SENSIBLE_MAX_WRITTEN) || is_beyond(value)
+    })
+}
+
 /// More than any request uses: a larger number is a mistake.
-pub(crate) const SENSIBLE_MAX: u64 = 1 << 53;
+pub(crate) const SENSIBLE_MAX: u64 = 1_000_000_000_000;
+/// The same, for what is written with more digits than an integer here has.
+const SENSIBLE_MAX_WRITTEN: f64 = 1e12;
 
 pub(crate) fn first(owner: &Value, names: &[&str]) -> Option<Tokens> {
     let number = names.iter().find_map(|name| owner.get(name)?.as_u64())?;

@@ -199,3 +199,17 @@ async fn what_an_error_in_an_answer_tells_of_the_account_reaches_no_caller() {
         assert!(answer.whole && answer.header("x-tollgate-model") == "first/gpt-4o-mini");
     }
 }
+
+/// A usage of 10^18 tokens was booked as none.
+#[tokio::test]
+async fn a_usage_that_cannot_be_is_estimated() {
+    let answer = r#"{"choices":[{"index":0,"message":{"content":"a b c"},"finish_reason":"stop"}],
+        "usage":{"prompt_tokens":1000000000000000000,"completion_tokens":3}}"#;
+    let first = Account::start(Act::json(answer)).await;
+    let house = before(&first, BOTH).await;
+    let caller = house.caller(None);
+    assert_eq!(caller.post(CHAT, &short("gpt-4o-mini")).await.status, 200);
+    house.settled().await;
+    // A word, its message around it, and three words.
+    assert_eq!(house.standing(&caller, "900M tokens").await, (8 + 3, 0));
+}

@@ -8,11 +8,13 @@ use serde_json::Value;
 use tollgate_units::Tokens;
 
 use crate::Usage;
-use crate::usage::first;
+use crate::usage::{first, is_beyond};
 
 /// The counts said so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counted {
+    /// Whether one of them cannot be.
+    is_beyond: bool,
     fresh: Option<Tokens>,
     read: Option<Tokens>,
     written: Option<Tokens>,
@@ -27,9 +29,11 @@ impl Counted {
     /// What a `usage` object says; nothing if it is none.
     pub(crate) fn of(counts: &Value) -> Option<Self> {
         counts.as_object()?;
+        let is_beyond = is_beyond(counts);
         let inner = |name| counts.get(name).unwrap_or(&Value::Null);
         let written = inner("cache_creation");
         Some(Self {
+            is_beyond,
             fresh: first(counts, &["input_tokens"]),
             read: first(counts, &["cache_read_input_tokens"]),
             written: first(counts, &["cache_creation_input_tokens"]),
@@ -47,6 +51,7 @@ impl Counted {
         let parts = later.written.is_none() || later.written == self.written;
         let earlier = |part: Option<Tokens>| part.filter(|_| parts);
         Self {
+            is_beyond: later.is_beyond || self.is_beyond,
             fresh: later.fresh.or(self.fresh),
             read: later.read.or(self.read),
             written: later.written.or(self.written),
@@ -58,9 +63,10 @@ impl Counted {
         }
     }
 
-    /// What was used; nothing if neither input nor output was told.
+    /// What was used; nothing if neither input nor output was told, or
+    /// some count cannot be.
     pub(crate) fn usage(&self) -> Option<Usage> {
-        if self.fresh.is_none() && self.output.is_none() {
+        if self.is_beyond || (self.fresh.is_none() && self.output.is_none()) {
             return None;
         }
         let hour = self.written_hour.unwrap_or_default();

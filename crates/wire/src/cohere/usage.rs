@@ -6,7 +6,7 @@
 use serde_json::Value;
 use tollgate_units::{Searches, Tokens};
 
-use crate::usage::{Billed, Usage};
+use crate::usage::{Billed, SENSIBLE_MAX, Usage, is_beyond};
 
 /// What `usage` or `meta` says; nothing if it speaks of no tokens.
 pub(crate) fn of_counts(counts: &Value) -> Option<Usage> {
@@ -14,7 +14,8 @@ pub(crate) fn of_counts(counts: &Value) -> Option<Usage> {
     let (input, output) = (said("tokens", "input_tokens"), said("tokens", "output_tokens"));
     let paid = [said(UNITS, "input_tokens"), said(UNITS, "output_tokens")];
     let whole = |said: Option<Tokens>, paid: Option<Tokens>| said.or(paid).unwrap_or_default();
-    if [input, output].into_iter().chain(paid).all(|said| said.is_none()) {
+    let is_silent = [input, output].into_iter().chain(paid).all(|said| said.is_none());
+    if is_silent || is_beyond(counts) {
         return None;
     }
     let billed = paid.iter().any(Option::is_some).then(|| {
@@ -44,5 +45,5 @@ const UNITS: &str = "billed_units";
 fn number(value: &Value) -> Option<u64> {
     let written = value.as_number()?.to_string();
     let digits = written.strip_suffix(".0").unwrap_or(&written);
-    digits.parse().ok().filter(|number| *number <= crate::usage::SENSIBLE_MAX)
+    digits.parse().ok().filter(|number| *number <= SENSIBLE_MAX)
 }

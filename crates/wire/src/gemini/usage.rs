@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::Usage;
-use crate::usage::first;
+use crate::usage::{first, is_beyond};
 use crate::walk::{self, Kind};
 
 /// What a `usageMetadata` object says; nothing if it counts nothing.
@@ -14,7 +14,7 @@ pub(crate) fn of_counts(counts: &Value) -> Option<Usage> {
     let (prompt, answer) = (said("promptTokenCount"), said("candidatesTokenCount"));
     let thoughts = said("thoughtsTokenCount");
     let total = said("totalTokenCount");
-    if [prompt, answer, thoughts, total].iter().all(Option::is_none) {
+    if [prompt, answer, thoughts, total].iter().all(Option::is_none) || is_beyond(counts) {
         return None;
     }
     let prompt = prompt.unwrap_or_default();

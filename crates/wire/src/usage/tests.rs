@@ -50,6 +50,46 @@ fn every_shape_of_usage_has_one_meaning() {
     }
 }
 
+/// An input of 10^18 tokens was booked as none, beside an output that was believed.
+#[test]
+fn a_number_of_tokens_that_cannot_be_spoils_the_whole_report() {
+    use Endpoint::{Chat, ChatCompletions, Embed, GenerateContent, Messages, Responses};
+    let table = [
+        (ChatCompletions, r#"{"usage":{"prompt_tokens":N,"completion_tokens":3}}"#),
+        (ChatCompletions, r#"{"usage":{"prompt_tokens":3,"completion_tokens":N}}"#),
+        (
+            ChatCompletions,
+            r#"{"usage":{"prompt_tokens":3,"completion_tokens":3,"total_tokens":N}}"#,
+        ),
+        (
+            Responses,
+            r#"{"usage":{"input_tokens":3,"output_tokens":3,
+            "input_tokens_details":{"cached_tokens":N}}}"#,
+        ),
+        (Messages, r#"{"usage":{"input_tokens":3,"output_tokens":3,"cache_read_input_tokens":N}}"#),
+        (Messages, r#"{"usage":{"input_tokens":N,"output_tokens":3}}"#),
+        (Chat, r#"{"usage":{"tokens":{"input_tokens":N,"output_tokens":3}}}"#),
+        (Embed, r#"{"meta":{"billed_units":{"input_tokens":N}}}"#),
+        (GenerateContent, r#"{"usageMetadata":{"promptTokenCount":N,"candidatesTokenCount":3}}"#),
+    ];
+    for (endpoint, body) in table {
+        for (number, is_told) in [
+            ("12", true),
+            ("1000000000001", false),
+            ("1000000000000000000", false),
+            ("1e30", false),
+        ] {
+            let body = body.replace('N', number);
+            let usage = usage_of(endpoint, body.as_bytes());
+            assert_eq!(usage.is_some(), is_told, "{body}");
+        }
+    }
+    // What is no count of tokens may be as large as it likes.
+    let timed =
+        br#"{"usage":{"prompt_tokens":3,"completion_tokens":3,"ended_at_ms":1795334400000}}"#;
+    assert!(usage_of(ChatCompletions, timed).is_some());
+}
+
 #[test]
 fn an_answer_without_usage_has_none() {
     let table = [
@@ -61,7 +101,7 @@ fn an_answer_without_usage_has_none() {
         r#"{"usage":{}}"#,
         r#"{"usage":7}"#,
         r#"{"usage":{"prompt_tokens":"12"}}"#,
-        r#"{"usage":{"prompt_tokens":9007199254740993}}"#,
+        r#"{"usage":{"prompt_tokens":1000000000001}}"#,
     ];
     for body in table {
         assert_eq!(usage_of(Endpoint::ChatCompletions, body.as_bytes()), None, "{body}");
