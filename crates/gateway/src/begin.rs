@@ -1,12 +1,13 @@
 //! The beginning of an answer. A head alone is none, and neither is an error that calls itself a
 //! success: until something of an answer is there, another route may still be asked.
 //!
-//! Only the first piece is looked at. Comments and blanks that come in pieces of their own keep a
-//! connection open, and have begun an answer.
+//! Only the first piece is looked at. Comments of a stream that come in pieces of their own have
+//! begun it, because they keep the caller's connection open. Blanks before an answer in JSON have
+//! not: some providers send them until they know whether they have an answer or an error.
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Response, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -35,8 +36,11 @@ pub(crate) async fn begins(
     mut response: Response<Incoming>,
 ) -> Result<Begun, Fault> {
     let patience = Duration::from_millis(flight.live().bounds.idle.as_millis());
-    let first = tokio::time::timeout(patience, first_piece(response.body_mut())).await;
-    let first = first.unwrap_or(Err(Fault::TimedOut))?;
+    let first = if is_events(response.headers()) {
+        next_piece(response.body_mut(), patience).await?
+    } else {
+        first_said(response.body_mut(), patience).await?
+    };
     let opens = match &first {
         None => Opening::Nothing,
         Some(_) if !is_identity(response.headers()) => Opening::Answer,
@@ -57,19 +61,39 @@ pub(crate) async fn begins(
     Ok(Begun::Spoilt(Box::new(judged)))
 }
 
-/// The first piece of a body; nothing of an empty one.
-async fn first_piece(body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
-    loop {
-        match body.frame().await {
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(piece) if piece.is_empty() => {}
-                Ok(piece) => return Ok(Some(piece)),
-                Err(_trailers) => {}
-            },
-            Some(Err(_)) => return Err(Fault::BrokeOff),
-            None => return Ok(None),
+/// The beginning of a body in JSON, as much of it as tells what it is; nothing where it has none.
+async fn first_said(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, Fault> {
+    let said = |begun: &[u8]| begun.trim_ascii_start().len();
+    let mut begun = BytesMut::new();
+    while let Some(piece) = next_piece(body, patience).await? {
+        // By far the most answers: one piece, which is not copied.
+        if begun.is_empty() && said(&piece) >= SAID_BYTES_MIN {
+            return Ok(Some(piece));
+        }
+        begun.extend_from_slice(&piece);
+        if said(&begun) >= SAID_BYTES_MIN || begun.len() > BLANK_BYTES_MAX {
+            return Ok(Some(begun.freeze()));
         }
     }
+    Ok(Some(begun.freeze()).filter(|begun| said(begun) > 0))
+}
+
+/// The next piece of a body; nothing at its end.
+async fn next_piece(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, Fault> {
+    let next = async {
+        loop {
+            match body.frame().await {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(piece) if piece.is_empty() => {}
+                    Ok(piece) => return Ok(Some(piece)),
+                    Err(_trailers) => {}
+                },
+                Some(Err(_)) => return Err(Fault::BrokeOff),
+                None => return Ok(None),
+            }
+        }
+    };
+    tokio::time::timeout(patience, next).await.unwrap_or(Err(Fault::TimedOut))
 }
 
 /// Whether it is a page for people, as whoever stands before a provider gives.
@@ -77,3 +101,8 @@ fn is_page(response: &Response<Incoming>) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
+
+/// With less of it, nobody can tell what an answer in JSON is.
+const SAID_BYTES_MIN: usize = 32;
+/// How much of nothing is waited through: OpenRouter sends a dozen bytes every few seconds.
+const BLANK_BYTES_MAX: usize = 4 * 1024;

@@ -54,6 +54,8 @@ async fn a_success_that_is_no_answer_is_a_failure_and_another_account_serves() {
         page(),
         Act::json(r#"{"error":{"message":"Provider returned error","code":500},"user_id":"u"}"#),
         Act::json(r#"{"error":"CUDA out of memory"}"#),
+        Act::json(" \n \n"),
+        Act { packet: Some(3), ..Act::json("      \n      {\"error\":{\"code\":500}}") },
     ];
     let events = [
         Act::events(""),
