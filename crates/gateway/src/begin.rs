@@ -104,5 +104,5 @@ fn is_page(response: &Response<Incoming>) -> bool {
 
 /// With less of it, nobody can tell what an answer in JSON is.
 const SAID_BYTES_MIN: usize = 32;
-/// How much of nothing is waited through: OpenRouter sends a dozen bytes every few seconds.
+/// How much of nothing is waited through: `OpenRouter` sends a dozen bytes every few seconds.
 const BLANK_BYTES_MAX: usize = 4 * 1024;

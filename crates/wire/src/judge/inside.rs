@@ -158,7 +158,7 @@ fn meant_by(word: &str) -> Option<u16> {
     }
     let is_spent = compatible::ERRORS.iter().any(|rule| match rule.says {
         Says::Code(code) => code == word,
-        Says::Words(_) => false,
+        Says::Opening(_) | Says::Words(_) => false,
     });
     let is_of_request = (word.starts_with("invalid_") && !word.starts_with("invalid_response"))
         || ["image_", "unsupported_"].iter().any(|start| word.starts_with(start))
