@@ -2,15 +2,15 @@
 //!
 //! No bound is known until the provider first pushes back. Then additive increase, multiplicative
 //! decrease: nine tenths at most once per round of flights, and one more per round while at least
-//! half is used (Netflix's concurrency-limits, whose AIMD begins with ten: so does this, where fewer
-//! are in flight, because a refusal of one alone says little of how many at once). What is refused
-//! while less than half is used leaves four: it says nothing of the bound, as what succeeds then
-//! does not either, and rounds of pairs would still find a smaller one. How long an answer takes depends on its length, so
-//! it says nothing of load; the time to its first token does, once it is divided by the size of the
-//! prompt. It lowers the bound when it is twice a slow baseline and well above it, and never below
-//! eight: who is slow still serves. The baseline follows, so that a provider which has become
-//! slower for good is taken as it is. It would be wrong to lower the bound for a refusal that a
-//! quota explains: the quota paces already.
+//! half is used (Netflix's concurrency-limits). What is refused first, or while less than half is
+//! used, leaves four places: that few were refused says little of how many at once, as little as
+//! that few succeed. Four is what TCP begins with (RFC 3390), and two at once still find less.
+//!
+//! How long an answer takes depends on its length, so it says nothing of load; the time to its
+//! first token does, once it is divided by the size of the prompt. It lowers the bound when it is
+//! twice a slow baseline and well above it, and never below eight: who is slow still serves. The
+//! baseline follows, so that a provider which has become slower for good is taken as it is. It
+//! would be wrong to lower the bound for a refusal that a quota explains: the quota paces already.
 
 use tollgate_units::Span;
 
@@ -25,10 +25,8 @@ const LONG: u64 = 256;
 const DELAY_MIN: u64 = 250 * SCALE;
 /// Slowness alone never leaves fewer places.
 const SLOW_MIN: u32 = 8;
-/// What the first refusal is taken to have been refused at, at least.
-const BEGIN: u32 = 10;
-/// Refusals while less than half is used never leave fewer places.
-const UNUSED_MIN: u32 = 4;
+/// The first refusal, and one while less than half is used, never leave fewer places.
+const FEW_MIN: u32 = 4;
 /// Averages are held in parts of a microsecond's scale, so that small steps are not lost.
 const SCALE: u64 = 1 << 20;
 
@@ -82,9 +80,13 @@ impl Concurrency {
     /// Flight `number` was pushed back; the next will be `next`. Comes before [`Self::left`].
     pub(crate) fn pushed_back(&mut self, (number, next): (u64, u64)) {
         if number >= self.round {
-            let bound = self.limit.unwrap_or(self.in_flight.max(BEGIN));
-            let is_used = self.in_flight.saturating_mul(2) >= bound;
-            self.cut(bound, if is_used { 1 } else { UNUSED_MIN.min(bound) }, next);
+            let is_half = |limit: u32| self.in_flight.saturating_mul(2) >= limit;
+            let (bound, least) = match self.limit {
+                None => (self.in_flight, FEW_MIN),
+                Some(limit) if is_half(limit) => (limit, 1),
+                Some(limit) => (limit, FEW_MIN.min(limit)),
+            };
+            self.cut(bound, least, next);
         }
     }
 
