@@ -25,9 +25,9 @@ models:
   gpt-4o-mini: {serve: [sim/gpt-4o-mini]}
   small: {serve: [sim/text-embedding-3-small]}
 keys:
-  - {name: ann, secret: ann-secret-01234567, tier: pro, team: acme}
-  - {name: ada, secret: ada-secret-01234567, tier: pro, team: acme}
-  - {name: bob, secret: bob-secret-01234567, tier: pro, team: beta}
+  - {name: ann, secret: ann-secret-01234567, tier: pro, team: acme, org: north}
+  - {name: ada, secret: ada-secret-01234567, tier: pro, team: acme, org: north}
+  - {name: bob, secret: bob-secret-01234567, tier: pro, team: beta, org: acme}
   - {name: cyd, secret: cyd-secret-01234567, tier: pro}
 ";
 
@@ -191,7 +191,7 @@ async fn a_spoilt_answer_is_not_given_again() {
 /// that it was made for, and must have asked the same.
 #[tokio::test]
 async fn no_sequence_of_requests_is_given_an_answer_of_another_scope() {
-    for (scope, mates) in [("team", true), ("key", false), ("user", false)] {
+    for (scope, mates) in [("team", true), ("org", true), ("key", false), ("user", false)] {
         let kept = kept(&format!("{{use: always, scope: {scope}}}")).await;
         let mut dice = Dice::new(20_261_127);
         let mut made: HashMap<String, (String, String)> = HashMap::new();
