@@ -14,11 +14,11 @@ use tollgate_wire::{Billed, Keeping, Stored, StoredKind, ToolCalls, Usage};
 
 use crate::admit::Admitted;
 use crate::alerts;
+use crate::attempt::Attempt;
 use crate::gate::{Gateway, Live};
 use crate::identify::Inbound;
 use crate::pipeline::Room;
 use crate::repeats::Repeatable;
-use crate::routes::Attempt;
 use crate::runaway::Heard;
 use crate::scales::Weight;
 use crate::stored;

@@ -8,11 +8,13 @@
 mod admit;
 mod alerts;
 mod answer;
+mod attempt;
 mod background;
 mod begin;
 mod bell;
 mod claims;
 pub mod crew;
+mod door;
 mod downgrade;
 mod explain;
 mod fault;

@@ -24,13 +24,14 @@ use tollgate_store::Found;
 use tollgate_units::{Span, Timestamp};
 use tollgate_wire::{Notice, edit, reply, report};
 
+use crate::attempt::Attempt;
 use crate::begin::{Begun, begins};
 use crate::fault::{Fault, judged, unanswered};
 use crate::flight::Flight;
 use crate::headers::forwardable;
 use crate::identify::Inbound;
 use crate::pipeline::{HELD_FOR, HELD_MAX};
-use crate::routes::{Attempt, Name};
+use crate::routes::Name;
 use crate::telemetry::Outcome;
 use crate::upstream::{Post, SendError};
 

@@ -11,9 +11,9 @@ use tollgate_wire::{Keeping, StoredKind};
 
 use super::{Flight, reserved};
 use crate::admit::Asking;
+use crate::attempt::Attempt;
 use crate::fault::Fault;
 use crate::gate::moment;
-use crate::routes::Attempt;
 use crate::unattended::Attendance;
 
 impl Flight {
