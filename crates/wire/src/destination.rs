@@ -117,8 +117,8 @@ pub(crate) fn decoded(part: &str) -> Option<String> {
     (!name.is_empty() && name.len() <= NAME_BYTES_MAX).then_some(name)
 }
 
-/// Longer than any model's name.
-const NAME_BYTES_MAX: usize = 256;
+/// Longer than any model's name. Names are told, logged and looked for, so they have a bound.
+pub(crate) const NAME_BYTES_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use tollgate_units::Tokens;
 use super::field::{self, members};
 use super::{Generation, Seams, StreamOptions, Thinking};
 use crate::cohere::ranking::Ranking;
+use crate::destination::NAME_BYTES_MAX;
 use crate::walk::{Kind, Path, Value};
 use crate::{
     Ask, Cap, CapField, Destination, Endpoint, Extra, Keeping, Malformed, Place, Prompt, Protocol,
@@ -148,7 +149,12 @@ impl Draft {
         self.model = match self.endpoint.default_model() {
             Some((name, _)) if null => Some((name, value.place())),
             _ if value.kind() == Kind::String && value.place().len() > 2 => {
-                Some((value.text().into_owned(), value.place()))
+                let name = value.text();
+                if name.len() > NAME_BYTES_MAX {
+                    let expected = "the name of a model, at most 256 bytes";
+                    return Err(Malformed::wrong(value, path, expected));
+                }
+                Some((name.into_owned(), value.place()))
             }
             _ => return Err(Malformed::wrong(value, path, "the name of a model")),
         };

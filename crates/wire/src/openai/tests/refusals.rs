@@ -86,6 +86,16 @@ fn inner_fields_in_another_case_are_refused_too() {
     asked(CHAT, &body(CHAT, schema));
 }
 
+/// A megabyte of it was told back to its caller, and written into the log.
+#[test]
+fn a_models_name_has_an_end() {
+    let body = |length: usize| format!(r#"{{"model":"{}","input":"a"}}"#, "m".repeat(length));
+    asked(Endpoint::Embeddings, &body(256));
+    let error = refused(Endpoint::Embeddings, &body(257));
+    assert_eq!(error.param.as_deref(), Some("model"));
+    assert!(error.message.contains("at most 256 bytes") && error.message.len() < 300, "{error}");
+}
+
 #[test]
 fn empty_input_is_refused() {
     let table = [
