@@ -1,17 +1,19 @@
 //! The beginning of an answer. A head alone is none, and neither is an error that calls itself a
 //! success: until something of an answer is there, another route may still be asked.
 //!
-//! Only the first piece is looked at. Comments of a stream that come in pieces of their own have
-//! begun it, because they keep the caller's connection open. Blanks before an answer in JSON have
-//! not: some providers send them until they know whether they have an answer or an error.
+//! Its first event is looked at, or the first bytes of a document. Comments before the one and
+//! blanks before the other have not begun it: some providers send them until they know whether they
+//! have an answer or an error. They keep the caller's connection open too, so after a moment they
+//! go on.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{Response, header};
+use http::Response;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use tollgate_wire::{Opening, opening, opening_without_account};
+use tokio::time::Instant;
+use tollgate_wire::{Opening, is_told, opening, opening_without_account};
 
 use crate::fault::{Fault, Judged, judged_inside};
 use crate::flight::Flight;
@@ -35,22 +37,18 @@ pub(crate) async fn begins(
     flight: &Flight,
     mut response: Response<Incoming>,
 ) -> Result<Begun, Fault> {
-    let patience = Duration::from_millis(flight.live().bounds.idle.as_millis());
-    let first = if is_events(response.headers()) {
-        next_piece(response.body_mut(), patience).await?
-    } else {
-        first_said(response.body_mut(), patience).await?
-    };
+    let idle = Duration::from_millis(flight.live().bounds.idle.as_millis());
+    let is_readable = is_identity(response.headers());
+    let is_events = is_events(response.headers());
+    let tells = |begun: &[u8]| !is_readable || is_told(is_events, begun);
+    let (first, is_all) = first_told(response.body_mut(), idle, tells).await?;
     let opens = match &first {
         None => Opening::Nothing,
-        Some(_) if !is_identity(response.headers()) => Opening::Answer,
-        Some(_) if is_page(&response) => Opening::Nothing,
-        Some(first) => {
-            opening(is_events(response.headers()), first, response.body().is_end_stream())
-        }
+        Some(_) if !is_readable => Opening::Answer,
+        Some(first) => opening(is_events, first, is_all),
     };
     if opens == Opening::Answer {
-        let is_readable = is_identity(response.headers()) && !is_events(response.headers());
+        let is_readable = is_readable && !is_events;
         let key = flight.live().upstreams.key(flight.account().0);
         let clean = |first| if is_readable { opening_without_account(first, &key) } else { first };
         return Ok(Begun::Flows(response, first.map(clean)));
@@ -61,21 +59,31 @@ pub(crate) async fn begins(
     Ok(Begun::Spoilt(Box::new(judged)))
 }
 
-/// The beginning of a body in JSON, as much of it as tells what it is; nothing where it has none.
-async fn first_said(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, Fault> {
-    let said = |begun: &[u8]| begun.trim_ascii_start().len();
-    let mut begun = BytesMut::new();
-    while let Some(piece) = next_piece(body, patience).await? {
-        // By far the most answers: one piece, which is not copied.
-        if begun.is_empty() && said(&piece) >= SAID_BYTES_MIN {
-            return Ok(Some(piece));
-        }
-        begun.extend_from_slice(&piece);
-        if said(&begun) >= SAID_BYTES_MIN || begun.len() > BLANK_BYTES_MAX {
-            return Ok(Some(begun.freeze()));
+/// The beginning of a body, as much of it as tells what it is, or came within a moment; nothing
+/// where it has none. And whether it is all of it.
+async fn first_told(
+    body: &mut Incoming,
+    idle: Duration,
+    tells: impl Fn(&[u8]) -> bool,
+) -> Result<(Option<Bytes>, bool), Fault> {
+    let Some(first) = next_piece(body, idle).await? else {
+        return Ok((None, true));
+    };
+    // By far the most answers: one piece, which is not copied.
+    if tells(&first) {
+        return Ok((Some(first), body.is_end_stream()));
+    }
+    let until = Instant::now() + LOOKED_AT_FOR;
+    let mut begun = BytesMut::from(first);
+    while !tells(&begun) && begun.len() <= BEGUN_BYTES_MAX {
+        match next_piece(body, until.saturating_duration_since(Instant::now())).await {
+            Ok(Some(piece)) => begun.extend_from_slice(&piece),
+            Ok(None) => return Ok((Some(begun.freeze()), true)),
+            Err(Fault::TimedOut) => break,
+            Err(fault) => return Err(fault),
         }
     }
-    Ok(Some(begun.freeze()).filter(|begun| said(begun) > 0))
+    Ok((Some(begun.freeze()), body.is_end_stream()))
 }
 
 /// The next piece of a body; nothing at its end.
@@ -96,13 +104,7 @@ async fn next_piece(body: &mut Incoming, patience: Duration) -> Result<Option<By
     tokio::time::timeout(patience, next).await.unwrap_or(Err(Fault::TimedOut))
 }
 
-/// Whether it is a page for people, as whoever stands before a provider gives.
-fn is_page(response: &Response<Incoming>) -> bool {
-    let kind = response.headers().get(header::CONTENT_TYPE);
-    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
-}
-
-/// With less of it, nobody can tell what an answer in JSON is.
-const SAID_BYTES_MIN: usize = 32;
-/// How much of nothing is waited through: `OpenRouter` sends a dozen bytes every few seconds.
-const BLANK_BYTES_MAX: usize = 4 * 1024;
+/// How long what has come and tells nothing is kept from the caller.
+const LOOKED_AT_FOR: Duration = Duration::from_secs(1);
+/// How much of it, at most.
+const BEGUN_BYTES_MAX: usize = 128 * 1024;

@@ -1,6 +1,7 @@
 //! What a provider's answer that is no success means: a refusal of the request itself, which the
 //! caller is told with the account's names taken out, or a fault of somebody else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -164,7 +165,11 @@ fn tell_operator(
         Judgement::Exhausted | Judgement::NoQuota | Judgement::OperatorFault => {
             tracing::error!(%status, provider, ?judgement, "the provider refuses this account");
             let (webhook, now) = (live.webhook.as_ref(), gate.clock().now());
-            gate.alerts.account(provider, status, webhook, now);
+            // Who was sent before a reload says nothing of the account that is asked now, and would
+            // keep its alert from being told.
+            if std::ptr::eq(Arc::as_ptr(&gate.live()), live) {
+                gate.alerts.account(provider, status, webhook, now);
+            }
         }
         Judgement::Failed { .. } | Judgement::Throttled { .. } | Judgement::TooLarge => {
             tracing::warn!(%status, provider, ?judgement, "the provider did not serve a request");

@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tollgate_policy::Ended;
 use tollgate_units::Tokens;
-use tollgate_wire::{Endpoint, Stored, Tap, Usage};
+use tollgate_wire::{AccountKey, Endpoint, Stored, Tap, Usage};
 
 use crate::background;
 use crate::flight::Flight;
@@ -35,6 +35,8 @@ use silence::Silence;
 pub struct Relay {
     upstream: Option<Incoming>,
     reading: Reading,
+    /// The key that the provider was asked with, should it repeat it.
+    key: AccountKey,
     /// What is ready to go out.
     ready: VecDeque<Bytes>,
     flight: Option<Box<Flight>>,
@@ -72,6 +74,7 @@ impl Relay {
         let silence = Silence::of(flight.live().bounds.idle);
         let reading = tap.map_or_else(|| Reading::document(endpoint), Reading::events);
         let mut relay = Self::of(status, upstream, reading, silence);
+        relay.key = flight.live().upstreams.key(flight.account().0);
         relay.flight = Some(flight);
         relay
     }
@@ -97,9 +100,10 @@ impl Relay {
         account: usize,
         looker: Looker,
     ) -> Self {
-        let tap = Tap::new(Endpoint::Responses, false).hiding(live.upstreams.key(account));
-        let mut relay =
-            Self::of(status, upstream, Reading::events(tap), Silence::of(live.bounds.idle));
+        let key = live.upstreams.key(account);
+        let reading = Reading::events(Tap::new(Endpoint::Responses, false).hiding(key.clone()));
+        let mut relay = Self::of(status, upstream, reading, Silence::of(live.bounds.idle));
+        relay.key = key;
         relay.looker = Some(looker);
         relay
     }
@@ -108,6 +112,7 @@ impl Relay {
         Self {
             upstream: Some(upstream),
             reading,
+            key: AccountKey::default(),
             ready: VecDeque::new(),
             flight: None,
             looker: None,
@@ -308,6 +313,7 @@ impl Body for Relay {
             ready!(self.pull(context));
         }
         if let Some(piece) = self.ready.pop_front() {
+            let piece = self.key.masked(piece);
             if let Some(kept) = &mut self.kept {
                 kept.goes_by(&piece);
             }

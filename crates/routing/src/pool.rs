@@ -307,8 +307,11 @@ impl Pool {
             Kind::AtReset(turn) => {
                 turn.roll(window, now);
                 let begun = turn.ends_at.minus(window);
-                // A report of another window says nothing of this one.
-                if between.sent_at < begun || now < begun {
+                let is_of_this = between.sent_at >= begun && now >= begun;
+                // Our window begins late, since resets are rounded up: what was sent just before
+                // may be of it or of another one. Either way no more than that is used.
+                let low = if is_of_this { low } else { 0 };
+                if !is_of_this && between.sent_at.plus(RESET_SLACK) < begun {
                     return;
                 }
                 let bounds = (low, high.unwrap_or(u64::MAX));

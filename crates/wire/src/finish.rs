@@ -113,6 +113,8 @@ impl Finishes {
     fn choice(&mut self, choice: &Value, at: usize, name: &str) {
         let at = u64::try_from(at).unwrap_or(u64::MAX);
         let index = choice.get("index").and_then(Value::as_u64).unwrap_or(at);
+        let failed = !matches!(member(choice, "error"), Value::Null);
+        self.is_spoilt |= failed;
         self.ends(index, member(choice, name));
     }
 }

@@ -146,6 +146,21 @@ impl AccountKey {
         Self(Bytes::copy_from_slice(key))
     }
 
+    /// A piece of an answer without the key, as long as it was: wherever a provider repeats it. A
+    /// short one is no secret, and could be a word of any answer.
+    pub fn masked(&self, piece: Bytes) -> Bytes {
+        if self.0.len() < SECRET_BYTES_MIN || memmem::find(&piece, &self.0).is_none() {
+            return piece;
+        }
+        let places: Vec<usize> = memmem::find_iter(&piece, &self.0).collect();
+        let mut clean = piece.to_vec();
+        for at in places {
+            let key = clean.iter_mut().skip(at).take(self.0.len());
+            key.for_each(|byte| *byte = b'*');
+        }
+        Bytes::from(clean)
+    }
+
     /// The length of the key, where `rest` begins with it, or zero.
     fn at(&self, rest: &[u8]) -> usize {
         if rest.starts_with(&self.0) { self.0.len() } else { 0 }
@@ -157,6 +172,9 @@ impl fmt::Debug for AccountKey {
         f.write_str("AccountKey")
     }
 }
+
+/// Shorter keys are placeholders of servers that need none.
+const SECRET_BYTES_MIN: usize = 16;
 
 /// An error body without the ids of the operator's account, and without its key.
 pub fn without_account(body: &[u8], key: &AccountKey) -> Bytes {

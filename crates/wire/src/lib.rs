@@ -60,7 +60,7 @@ pub use edit::{CapEdit, Edits, edit};
 pub use endpoint::{Endpoint, Protocol};
 pub use errand::Errand;
 pub use finish::is_complete;
-pub use judge::inside::{Opening, error_inside, opening, opening_without_account};
+pub use judge::inside::{Opening, error_inside, is_told, opening, opening_without_account};
 pub use judge::{AccountKey, Judgement, answer_without_account, judge, without_account};
 pub use kinds::{HIDDEN, HOSTED, family, undated};
 pub use limits::told::Told;

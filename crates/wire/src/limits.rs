@@ -140,7 +140,9 @@ impl Report {
         }
         ietf::read(told, now, self);
         self.retry_after = self.wait(told, now);
-        self.is_final = told.first("x-should-retry").is_some_and(|said| said == "false");
+        self.is_final = told
+            .first("x-should-retry")
+            .is_some_and(|said| said.as_bytes().eq_ignore_ascii_case(b"false"));
     }
 
     /// Takes note of a limit, unless there are too many.

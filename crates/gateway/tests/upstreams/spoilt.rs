@@ -62,6 +62,10 @@ async fn a_success_that_is_no_answer_is_a_failure_and_another_account_serves() {
         Act::events("data: [DONE]\n\n"),
         Act::events("data: {\"error\":{\"message\":\"x\",\"type\":\"server_error\"}}\n\n"),
         Act::events(": wait\n\nevent: error\ndata: {\"error\":{\"type\":\"api_error\"}}\n\n"),
+        Act {
+            packet: Some(9),
+            ..Act::events(": wait\n\ndata: {\"error\":{\"message\":\"x\",\"code\":500}}\n\n")
+        },
         page(),
     ];
     let whole = whole.iter().map(|act| (act, short("gpt-4o-mini")));
@@ -177,6 +181,49 @@ async fn a_stream_without_a_last_event_is_whole_once_every_choice_has_ended() {
         let (tokens, held) = house.standing(&caller, "900M tokens").await;
         assert_eq!(held, 0);
         assert!(used.is_none_or(|used| used == tokens), "{tokens}");
+    }
+}
+
+/// A server that names its type wrongly, and one that sends a few bytes at a time, were left alone.
+#[tokio::test]
+async fn a_right_answer_passes_whatever_it_calls_itself_and_however_it_comes() {
+    let answer = r#"{"choices":[{"index":0,"message":{"content":"a"},"finish_reason":"stop"}],
+        "usage":{"prompt_tokens":8,"completion_tokens":1}}"#;
+    let page = |body: &str| Act::verbatim("text/html; charset=utf-8", body.to_owned());
+    let table = [
+        (page(answer), answer.to_owned()),
+        (Act { packet: Some(1), ..Act::json(answer) }, answer.to_owned()),
+        (Act { packet: Some(3), ..Act::json(r#"{"data":[]}"#) }, r#"{"data":[]}"#.to_owned()),
+    ];
+    for (act, told) in table {
+        let first = Account::start(act.clone()).await;
+        let house = before(&first, BOTH).await;
+        let served = house.caller(None).post(CHAT, &short("gpt-4o-mini")).await;
+        assert_eq!(served.header("x-tollgate-model"), "first/gpt-4o-mini", "{act:?}: {served:?}");
+        assert_eq!(served.body, told.as_bytes(), "{act:?}");
+    }
+}
+
+/// The key passed where it stood late in an answer, or in a choice.
+#[tokio::test]
+async fn the_accounts_key_reaches_no_caller_wherever_it_stands() {
+    let late = format!(
+        r#"{{"choices":[],"text":"{}","error":{{"message":"sk-provider-secret-0001"}}}}"#,
+        "a".repeat(2000)
+    );
+    let inside = r#"{"choices":[{"index":0,"error":{"message":"sk-provider-secret-0001"}}]}"#;
+    let table = [
+        (Act::json(late), short("gpt-4o-mini")),
+        (Act::json(inside), short("gpt-4o-mini")),
+        (Act::events(format!("data: {inside}\n\ndata: [DONE]\n\n")), streamed("gpt-4o-mini")),
+    ];
+    for (act, body) in table {
+        let first = Account::start(act).await;
+        let house = before(&first, BOTH).await;
+        let answer = house.caller(None).post(CHAT, &body).await;
+        let told = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert!(!told.contains("sk-provider") && answer.whole, "{told}");
+        assert!(told.contains("***********************") || told.contains("[removed]"), "{told}");
     }
 }
 

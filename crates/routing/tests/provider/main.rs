@@ -16,7 +16,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use meters::{Dialect, Provider, Report, TOKENS};
-use tollgate_routing::{Call, Closed, Ended, Need, Pass, Route, RouteSettings};
+use tollgate_routing::{
+    Call, Closed, Counted, Ended, Need, Observed, Pass, Refill, Route, RouteSettings,
+};
 use tollgate_units::{Span, Timestamp};
 
 const START: u64 = 1_700_000_000_000 / 60_000 * 60_000;
@@ -284,6 +286,45 @@ fn what_is_counted_too_high_is_made_good_by_what_the_provider_tells() {
             assert!(score.refused_permille() <= 5, "{dialect:?} seed {seed}: {score:?}");
         }
     }
+}
+
+/// A window of ours begins late by what a reset is rounded up, and a report to a request of its
+/// first second was taken for one of another window: three requests that were charged far too much
+/// filled a window of which nearly nothing was used.
+#[test]
+fn what_is_told_in_the_first_second_of_a_window_is_heard() {
+    const LIMIT: u64 = 10_000;
+    let mut route = Route::new(RouteSettings::default());
+    let need = Need { requests: 1, tokens: 3000, ..Need::default() };
+    let call = Call { need, is_critical: false, patience: PATIENCE };
+    let (mut used, mut now) = (0, Timestamp::from_millis(START));
+    while now < Timestamp::from_millis(START + 2000) {
+        now = now.plus(Span::from_millis(100));
+        let Ok(mut pass) = route.ask(&call, now, 0) else {
+            continue;
+        };
+        now = pass.starts_at.plus(Span::from_millis(100));
+        used += 100;
+        let report = Observed {
+            name: "tokens",
+            counts: Counted::Tokens,
+            refill: Refill::AtReset,
+            window: Some(Span::from_secs(60)),
+            limit: Some(LIMIT),
+            remaining: Some(LIMIT - used),
+            // Bare seconds, rounded up, counted from when the answer is there.
+            reset_at: Some(now.plus(Span::from_secs(60))),
+            grain: 1,
+        };
+        route.heard(&mut pass, &[report], now);
+        let (first_token, none) = (Some(Span::from_millis(100)), Need::default());
+        let ended =
+            Ended::Success { first_token, prompt_tokens: 100, afterwards: none, back: none };
+        route.ended(pass, ended, now);
+    }
+    assert!(used >= 300, "{used}");
+    let later = Timestamp::from_millis(START + 50_000);
+    assert!(route.ask(&call, later, 0).is_ok(), "with {} of {LIMIT} left", LIMIT - used);
 }
 
 #[test]

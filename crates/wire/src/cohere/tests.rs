@@ -209,8 +209,9 @@ fn the_searches_that_are_billed_are_found_where_something_is_ranked() {
     let said = r#"{"results":[],"meta":{"billed_units":{"search_units":3.0}}}"#;
     assert_eq!(searches_of(RERANK, said.as_bytes()), Some(Searches::new(3)));
     assert_eq!(searches_of(EMBED, said.as_bytes()), None);
-    for meta in ["null", "{}", r#"{"billed_units":{"search_units":1.5}}"#, r#"{"billed_units":1}"#]
-    {
+    let beyond = r#"{"billed_units":{"search_units":1000000000}}"#;
+    let half = r#"{"billed_units":{"search_units":1.5}}"#;
+    for meta in ["null", "{}", half, beyond, r#"{"billed_units":1}"#] {
         let body = format!(r#"{{"results":[],"meta":{meta}}}"#);
         assert_eq!(searches_of(RERANK, body.as_bytes()), None, "{body}");
     }

@@ -36,8 +36,13 @@ pub(crate) fn of_counts(counts: &Value) -> Option<Usage> {
 
 /// The searches that `meta` says are paid for.
 pub(crate) fn searches(meta: &Value) -> Option<Searches> {
-    meta.get(UNITS)?.get("search_units").and_then(number).map(Searches::new)
+    let units = meta.get(UNITS)?.get("search_units").and_then(number)?;
+    (units <= SEARCHES_MAX).then_some(Searches::new(units))
 }
+
+/// More than any request can come to: a thousand documents in pieces are some hundred. A report of
+/// more is none, and what was reserved is booked.
+const SEARCHES_MAX: u64 = 100_000;
 
 const UNITS: &str = "billed_units";
 

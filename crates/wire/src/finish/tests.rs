@@ -17,6 +17,7 @@ const ANSWERS: &[(Endpoint, &str, bool)] = &[
     (ChatCompletions, r#"{"choices":[{"finish_reason":null}]}"#, false),
     (ChatCompletions, r#"{"choices":[{"message":{}}]}"#, false),
     (ChatCompletions, r#"{"choices":[{"finish_reason":"content_filter"}]}"#, false),
+    (ChatCompletions, r#"{"choices":[{"finish_reason":"stop","error":{"code":502}}]}"#, false),
     (ChatCompletions, r#"{"choices":[{"finish_reason":"error"}]}"#, false),
     (
         ChatCompletions,

@@ -10,11 +10,12 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use http::StatusCode;
 use memchr::memmem::Finder;
+use serde::de::IgnoredAny;
 
 use super::explained::Explained;
 use super::{AccountKey, answer_without_account};
 use crate::dialect::{Says, compatible};
-use crate::sse;
+use crate::sse::{self, Ends};
 use crate::tally::after_colon;
 use crate::walk::{Kind, Value};
 
@@ -28,6 +29,28 @@ pub enum Opening {
     /// Nothing that could become an answer.
     Nothing,
 }
+
+/// Whether what has come of a success tells what it is: a whole event, or enough of a document.
+pub fn is_told(is_events: bool, begun: &[u8]) -> bool {
+    if is_events {
+        let mut ends = Ends::new();
+        let (mut start, mut at) = (0, 0);
+        while let Some(end) = ends.next(begun, at) {
+            if sse::event(begun.get(start..end).unwrap_or_default()).data.is_some() {
+                return true;
+            }
+            (start, at) = (end, end);
+        }
+        return begun.len() > EVENT_BYTES_MAX;
+    }
+    let said = begun.trim_ascii_start();
+    said.len() >= SAID_BYTES_MIN || serde_json::from_slice::<IgnoredAny>(said).is_ok()
+}
+
+/// With less of it, nobody can tell what a document is, unless it is whole.
+const SAID_BYTES_MIN: usize = 32;
+/// A first event that is longer tells no error.
+const EVENT_BYTES_MAX: usize = 64 * 1024;
 
 /// What a success that begins with `first` is: events or JSON. `is_all`: nothing follows.
 pub fn opening(is_events: bool, first: &[u8], is_all: bool) -> Opening {
@@ -162,7 +185,9 @@ fn meant_by(word: &str) -> Option<u16> {
     });
     let is_of_request = (word.starts_with("invalid_") && !word.starts_with("invalid_response"))
         || ["image_", "unsupported_"].iter().any(|start| word.starts_with(start))
-        || ["content_filter", "context_length", "policy"].iter().any(|part| word.contains(part));
+        || ["content_filter", "context_length", "policy", "too_long"]
+            .iter()
+            .any(|part| word.contains(part));
     match (is_spent, is_of_request) {
         (true, _) => Some(429),
         (false, true) => Some(400),
@@ -176,14 +201,18 @@ const NAMED: &[(&[&str], u16)] = &[
     (
         &[
             "bad_request",
+            "badrequest",
             "badrequesterror",
             "empty_image_file",
             "failed_precondition",
             "failed_to_download_image",
             "json_validate_failed",
+            "max_tokens_exceeded",
+            "moderation_blocked",
             "out_of_range",
             "string_above_max_length",
             "tool_use_failed",
+            "unprocessable_entity",
         ],
         400,
     ),

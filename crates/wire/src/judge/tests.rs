@@ -149,6 +149,23 @@ fn the_accounts_ids_are_taken_out_and_nothing_else() {
     }
 }
 
+/// Late in an answer, inside a choice, in an event that is no error: wherever it stands.
+#[test]
+fn the_accounts_key_goes_on_nowhere_and_changes_no_length() {
+    let key = AccountKey::new(b"sk-a-secret-of-ours");
+    let table = [
+        ("a sk-a-secret-of-ours b", "a ******************* b"),
+        ("sk-a-secret-of-ourssk-a-secret-of-ours", "**************************************"),
+        ("sk-a-secret-of-our", "sk-a-secret-of-our"),
+        ("", ""),
+    ];
+    for (piece, clean) in table {
+        assert_eq!(key.masked(Bytes::from(piece)), clean, "{piece}");
+    }
+    assert_eq!(AccountKey::new(b"none").masked(Bytes::from("there are none")), "there are none");
+    assert_eq!(AccountKey::default().masked(Bytes::from("a")), "a");
+}
+
 #[test]
 fn an_accepted_answer_that_failed_loses_the_ids_of_its_error_only() {
     let failed = r#"{"user":"user-12","error":{"message":"of org-12"},"output":["org-12"]}"#;

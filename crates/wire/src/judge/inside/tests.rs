@@ -51,6 +51,26 @@ fn a_stream_opens_with_its_first_event() {
 }
 
 #[test]
+fn what_has_come_tells_once_an_event_or_enough_of_a_document_is_there() {
+    let whole = r#"{"data":[]}"#;
+    let table = [
+        (false, "", false),
+        (false, " \n ", false),
+        (false, r#"{"da"#, false),
+        (false, whole, true),
+        (false, r#"{"id":"chatcmpl-0123456789abcdef"#, true),
+        (true, ": wait\n\n", false),
+        (true, "event: error\n", false),
+        (true, "data: {}\n", false),
+        (true, ": wait\n\ndata: {}\n\n", true),
+        (true, "data: {}\r\n\r\ndata: {", true),
+    ];
+    for (is_events, begun, expected) in table {
+        assert_eq!(is_told(is_events, begun.as_bytes()), expected, "{begun:?}");
+    }
+}
+
+#[test]
 fn an_error_without_a_status_means_what_it_calls_itself() {
     let table = [
         (r#"{"error":{"code":429,"message":"x"}}"#, 429),
@@ -59,6 +79,9 @@ fn an_error_without_a_status_means_what_it_calls_itself() {
         (r#"{"error":{"type":"invalid_request_error","code":"tool_use_failed"}}"#, 400),
         (r#"{"error":{"type":"invalid_request_error","code":"invalid_api_key"}}"#, 401),
         (r#"{"error":{"type":"invalid_request_error","code":"model_not_found"}}"#, 404),
+        (r#"{"error":{"code":"prompt_too_long"}}"#, 400),
+        (r#"{"error":{"code":"moderation_blocked"}}"#, 400),
+        (r#"{"error":{"type":"BadRequest"}}"#, 400),
         (r#"{"error":{"type":"tokens","code":"rate_limit_exceeded"}}"#, 429),
         (r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}"#, 429),
         (r#"{"object":"error","type":"rate_limited","code":"1300"}"#, 429),
