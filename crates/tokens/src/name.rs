@@ -25,9 +25,13 @@ pub(crate) fn undated(model: &str) -> Option<&str> {
 
 /// Whether `name` is `family`, or a member of it: `gpt-4-turbo` of `gpt-4`, `gpt-5.1` of `gpt-5.`.
 pub(crate) fn is_of(name: &str, family: &str) -> bool {
-    name.strip_prefix(family).is_some_and(|rest| {
-        family.ends_with('.') || rest.is_empty() || rest.starts_with(['-', '@'])
-    })
+    // Families begin alike and end differently: most are told apart by one byte.
+    let end = family.len().saturating_sub(1);
+    let ends_alike = name.as_bytes().get(end) == family.as_bytes().get(end);
+    ends_alike
+        && name.strip_prefix(family).is_some_and(|rest| {
+            family.ends_with('.') || rest.is_empty() || rest.starts_with(['-', '@'])
+        })
 }
 
 #[cfg(test)]

@@ -122,11 +122,16 @@ impl Pan<'_> {
 fn around(prompt: &Prompt, model: &str) -> Tokens {
     let opening = if prompt.messages > 0 { ANSWER_OPENS } else { 0 };
     let chat = Tokens::new(prompt.messages).times(MESSAGE).plus(Tokens::new(prompt.names));
+    chat.plus(Tokens::new(opening + around_functions(&prompt.functions, model)))
+}
+
+fn around_functions(functions: &[FunctionShape], model: &str) -> u64 {
+    if functions.is_empty() {
+        return 0;
+    }
     let init = if encoding_of(model) == Some(Encoding::O200k) { FUNCTION_O200K } else { FUNCTION };
-    let functions = prompt.functions.iter().map(|one| init + around_function(one)).sum();
-    let close = if prompt.functions.is_empty() { 0 } else { FUNCTIONS_CLOSE };
-    let instructions = if functions > 0 && is_claude(model) { TOOLS_OF_CLAUDE } else { 0 };
-    chat.plus(Tokens::new(functions)).plus(Tokens::new(opening + close + instructions))
+    let sum: u64 = functions.iter().map(|one| init + around_function(one)).sum();
+    sum + FUNCTIONS_CLOSE + if is_claude(model) { TOOLS_OF_CLAUDE } else { 0 }
 }
 
 fn is_claude(model: &str) -> bool {
