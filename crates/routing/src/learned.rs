@@ -105,8 +105,7 @@ impl Learned {
         let small = self.pools.iter().filter(|pool| pool.is_too_small(need.of(pool.counts)));
         let asked_again_at = small.map(Pool::asked_again_at).max();
         asked_again_at.or_else(|| {
-            let all = Share { safe_permille: 0, is_critical: true };
-            let start = self.start(need, all, now, now)?;
+            let start = self.start(need, Share::ALL, now, now)?;
             (start > now.plus(WAIT_CHECKED)).then(|| self.last_start.plus(WAIT_CHECKED))
         })
     }

@@ -6,12 +6,14 @@
 //! What an answer reports is old when it comes: it corrects our picture only by what lies outside
 //! everything that may have happened since (docs/decisions/0012).
 
+mod turn;
+
 use alloc::borrow::ToOwned;
 use alloc::string::String;
-use core::cmp::Ordering;
 
 use tollgate_units::{Span, Timestamp};
 
+use self::turn::Turn;
 use crate::level::{Drain, Level};
 use crate::need::Counted;
 use crate::observed::{Observed, Refill};
@@ -22,9 +24,6 @@ use crate::window;
 /// counts in slices of seconds as well.
 const TOKENS_AT_ONCE: u64 = 6;
 const REQUESTS_AT_ONCE: u64 = 60;
-/// After the first part of a window it hints what others use of it, after the second it shows.
-const FOREIGN_HINTS: u64 = 30;
-const FOREIGN_SHOWS: u64 = 6;
 /// How far two reports of one reset may lie apart: whole seconds, and the way of the answer.
 const RESET_SLACK: Span = Span::from_secs(2);
 
@@ -46,22 +45,6 @@ pub(crate) struct Between {
     pub(crate) open: u64,
     /// Units that are planned but not sent.
     pub(crate) ahead: u64,
-}
-
-/// The window of an `AtReset` pool in which the last planned start lies.
-#[derive(Clone, Copy, Debug)]
-struct Turn {
-    ends_at: Timestamp,
-    used: u64,
-    /// How many windows before it the one lies that was current before, and what was used of that.
-    earlier: (u64, u64),
-    /// Whether the provider said when it ends.
-    is_said: bool,
-    /// What reports showed beyond our own, in this window and in the one before.
-    foreign: i128,
-    foreign_before: u64,
-    /// What others are expected to use of a whole window.
-    expected: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -146,8 +129,7 @@ impl Pool {
         if self.is_too_small(units) {
             self.served = units;
         }
-        let all = Share { safe_permille: 0, is_critical: true };
-        let room_at = self.room_at(units, all, now);
+        let room_at = self.room_at(units, Share::ALL, now);
         self.is_doubted |= was_asked && room_at.is_none_or(|at| at > now.plus(WAIT_CHECKED));
     }
 
@@ -165,10 +147,15 @@ impl Pool {
         self.limit.map_or(units, |limit| units.min(limit))
     }
 
+    /// Its limit, where a request of `units` has to heed it.
+    fn limit_on(&self, units: u64) -> Option<u64> {
+        let is_counted = units > 0 && !self.is_doubted;
+        self.limit.filter(|limit| *limit > 0 && is_counted)
+    }
+
     /// From when on `units` have room, not before `from`; `None` if never.
     pub(crate) fn room_at(&self, units: u64, share: Share, from: Timestamp) -> Option<Timestamp> {
-        let is_counted = units > 0 && !self.is_doubted;
-        let Some(limit) = self.limit.filter(|limit| *limit > 0 && is_counted) else {
+        let Some(limit) = self.limit_on(units) else {
             return Some(from);
         };
         let brim = self.ticks(share.of(self.burst(limit)).max(units));
@@ -181,8 +168,7 @@ impl Pool {
 
     /// Whether a critical request may start before those that wait.
     pub(crate) fn has_room_ahead(&self, units: u64, now: Timestamp) -> bool {
-        let is_counted = units > 0 && !self.is_doubted;
-        let Some(limit) = self.limit.filter(|limit| *limit > 0 && is_counted) else {
+        let Some(limit) = self.limit_on(units) else {
             return true;
         };
         let fits = match &self.kind {
@@ -417,83 +403,10 @@ impl Pool {
     }
 }
 
-impl Turn {
-    fn new(seen: &Observed<'_>, window: Span, now: Timestamp) -> Self {
-        let said = seen.reset_at.filter(|at| *at > now);
-        Self {
-            ends_at: said.unwrap_or(now.plus(window)),
-            used: 0,
-            earlier: (0, 0),
-            is_said: said.is_some(),
-            foreign: 0,
-            foreign_before: 0,
-            expected: 0,
-        }
-    }
-
-    /// Brings what is used between `low` and `high`; the difference is what others did. Returns by
-    /// how much it was too high.
-    fn correct(
-        &mut self,
-        (low, high): (u64, u64),
-        ahead: u64,
-        (window, now): (Span, Timestamp),
-    ) -> u64 {
-        let used = self.used.saturating_sub(ahead);
-        let right = used.max(low).min(high);
-        self.used = right.saturating_add(self.used - used);
-        self.foreign += i128::from(right) - i128::from(used);
-        let passed = now.since(self.ends_at.minus(window)).as_millis();
-        let window = window.as_millis();
-        let projected = self.foreign.max(0) * i128::from(window) / i128::from(passed.max(1));
-        let projected = u64::try_from(projected).unwrap_or(u64::MAX);
-        self.expected = match window / passed.max(1) {
-            ..FOREIGN_SHOWS => projected,
-            FOREIGN_SHOWS..FOREIGN_HINTS => projected.max(self.foreign_before),
-            FOREIGN_HINTS.. => self.foreign_before,
-        };
-        used.saturating_sub(right)
-    }
-
-    fn roll(&mut self, window: Span, time: Timestamp) {
-        if time < self.ends_at {
-            return;
-        }
-        let window = window.as_millis().max(1);
-        let passed = time.since(self.ends_at).as_millis() / window + 1;
-        self.ends_at = self.ends_at.plus(Span::from_millis(passed.saturating_mul(window)));
-        self.begin(0);
-        self.earlier.0 = passed;
-    }
-
-    /// Another window, of which so much is used.
-    fn begin(&mut self, used: u64) {
-        self.earlier = (1, self.used);
-        self.used = used;
-        self.foreign_before = u64::try_from(self.foreign.max(0)).unwrap_or(u64::MAX);
-        self.foreign = 0;
-        self.expected = self.foreign_before;
-    }
-
-    fn rewind(&mut self, window: Span, limit: u64, to: Timestamp) {
-        let begun = self.ends_at.minus(window);
-        if to >= begun {
-            return;
-        }
-        let window = window.as_millis().max(1);
-        let windows = begun.since(to).as_millis().div_ceil(window);
-        self.ends_at = self.ends_at.minus(Span::from_millis(windows.saturating_mul(window)));
-        self.used = match windows.cmp(&self.earlier.0) {
-            Ordering::Less => 0,
-            Ordering::Equal => self.earlier.1,
-            // Not known any more: as if nothing were left of it.
-            Ordering::Greater => limit,
-        };
-        self.earlier = (0, 0);
-    }
-}
-
 impl Share {
+    /// Nothing is kept back.
+    pub(crate) const ALL: Self = Self { safe_permille: 0, is_critical: true };
+
     fn kept(self) -> u32 {
         if self.is_critical { 0 } else { self.safe_permille.min(1000) }
     }
