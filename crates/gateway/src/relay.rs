@@ -182,6 +182,7 @@ impl Relay {
         {
             return drain(rest);
         }
+        self.reading.join();
         let choices = self.choices();
         let whole = how == End::Complete && self.reading.is_whole(choices);
         let complete = whole && self.kept.is_some() && self.reading.is_complete(choices);

@@ -62,6 +62,14 @@ impl Reading {
         }
     }
 
+    /// Puts what came in pieces together, once for all that is asked of it at the end.
+    pub(super) fn join(&mut self) {
+        match self {
+            Self::Events(_) => {}
+            Self::Whole { kept, .. } => kept.join(),
+        }
+    }
+
     /// What the answer says was stored and nobody has been told yet.
     pub(super) fn take_created(&mut self) -> Vec<Stored> {
         match self {
@@ -162,6 +170,12 @@ impl Kept {
             self.pieces.push(piece.clone());
         } else {
             self.pieces.clear();
+        }
+    }
+
+    fn join(&mut self) {
+        if self.pieces.len() > 1 {
+            self.pieces = vec![self.whole()];
         }
     }
 
