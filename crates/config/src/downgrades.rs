@@ -59,8 +59,7 @@ pub(crate) fn check(reader: &mut Reader<'_>, settings: &Settings, names: &Names<
         };
         match what {
             Some(what) => {
-                let Downgrade { at, context, .. } = downgrade;
-                reader.marks.push(Mark { value: at.start, at, context, what });
+                reader.marks.push(Mark::of(downgrade.at, downgrade.context, what));
             }
             None => ways.taken.entry(downgrade.tier().to_owned()).or_default().push(downgrade),
         }

@@ -269,8 +269,7 @@ fn suspect_lines(text: &str) -> Vec<core::ops::Range<usize>> {
 }
 
 fn mark_of(flaw: Flaw) -> Mark {
-    let context = "the file".to_owned();
-    Mark { value: flaw.at.start, at: flaw.at, context, what: flaw.what }
+    Mark::of(flaw.at, "the file".to_owned(), flaw.what)
 }
 
 const fn address(port: u16) -> SocketAddr {

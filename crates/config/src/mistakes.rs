@@ -74,6 +74,13 @@ pub(crate) struct Mark {
     pub(crate) what: String,
 }
 
+impl Mark {
+    /// A value that is wrong as a whole.
+    pub(crate) const fn of(at: Range<usize>, context: String, what: String) -> Self {
+        Self { value: at.start, at, context, what }
+    }
+}
+
 /// A file as it is quoted.
 pub(crate) struct Source<'a> {
     pub(crate) name: &'a str,

@@ -103,8 +103,7 @@ impl Reader<'_> {
     pub(crate) fn missing(&mut self, section: &Section<'_>, key: &str, example: &str) {
         let context = if section.owner.is_empty() { "the file" } else { &section.owner };
         let what = format!("expected {key}, such as {example}");
-        let (at, context) = (section.at.clone(), context.to_owned());
-        self.marks.push(Mark { value: at.start, at, context, what });
+        self.marks.push(Mark::of(section.at.clone(), context.to_owned(), what));
     }
 
     /// The value of `key`, or the mistake that there is none.

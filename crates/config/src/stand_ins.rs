@@ -31,7 +31,7 @@ pub(crate) fn note(reader: &mut Reader<'_>, field: &Field<'_>, of: &str, target:
 pub(crate) fn check(reader: &mut Reader<'_>, settings: &Settings) {
     for StandIn { of, target, at, context } in std::mem::take(&mut reader.stand_ins) {
         if let Some(what) = mistake(settings, &of, &target) {
-            reader.marks.push(Mark { value: at.start, at, context, what });
+            reader.marks.push(Mark::of(at, context, what));
         }
     }
 }
