@@ -75,7 +75,7 @@ async fn first_told(
     }
     let until = Instant::now() + LOOKED_AT_FOR;
     let mut begun = BytesMut::from(first);
-    while !tells(&begun) && begun.len() <= BEGUN_BYTES_MAX {
+    while !tells(&begun) {
         match next_piece(body, until.saturating_duration_since(Instant::now())).await {
             Ok(Some(piece)) => begun.extend_from_slice(&piece),
             Ok(None) => return Ok((Some(begun.freeze()), true)),
@@ -106,5 +106,3 @@ async fn next_piece(body: &mut Incoming, patience: Duration) -> Result<Option<By
 
 /// How long what has come and tells nothing is kept from the caller.
 const LOOKED_AT_FOR: Duration = Duration::from_secs(1);
-/// How much of it, at most.
-const BEGUN_BYTES_MAX: usize = 128 * 1024;

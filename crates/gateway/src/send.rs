@@ -108,7 +108,7 @@ pub(crate) async fn send(
             Ok(Heard::Refused(refusal)) => return Ok(refused(flight, refusal)),
             Err(fault) => fault,
         };
-        flight.is_left_alone();
+        flight.rests();
         if fault.was_asked() {
             flight.attempted(fault.outcome());
         }

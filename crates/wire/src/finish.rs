@@ -113,8 +113,7 @@ impl Finishes {
     fn choice(&mut self, choice: &Value, at: usize, name: &str) {
         let at = u64::try_from(at).unwrap_or(u64::MAX);
         let index = choice.get("index").and_then(Value::as_u64).unwrap_or(at);
-        let failed = !matches!(member(choice, "error"), Value::Null);
-        self.is_spoilt |= failed;
+        self.is_spoilt |= !member(choice, "error").is_null();
         self.ends(index, member(choice, name));
     }
 }
@@ -172,7 +171,7 @@ fn are_complete(answer: &Value) -> bool {
     let indices = gemini::stream::candidates(answer)
         .map(|one| one.get("index").and_then(Value::as_u64).unwrap_or_default());
     let choices = indices.collect::<BTreeSet<_>>().len();
-    let failed = pieces.iter().any(|piece| piece.get("error").is_some_and(|it| !it.is_null()));
+    let failed = pieces.iter().any(|piece| !member(piece, "error").is_null());
     !failed && choices > 0 && finishes.are_whole(choices as u64)
 }
 

@@ -133,8 +133,8 @@ impl Flight {
         self.attendance.get_or_insert_default().drained_until()
     }
 
-    /// No provider is at work on it.
-    pub(crate) fn is_left_alone(&self) {
+    /// No provider is at work on it any more.
+    pub(crate) fn rests(&self) {
         if let Some(attendance) = &self.attendance {
             attendance.works(false);
         }

@@ -30,8 +30,12 @@ pub enum Opening {
     Nothing,
 }
 
-/// Whether what has come of a success tells what it is: a whole event, or enough of a document.
+/// Whether what has come of a success tells what it is: a whole event, enough of a document, or so
+/// much that nothing will.
 pub fn is_told(is_events: bool, begun: &[u8]) -> bool {
+    if begun.len() > BEGUN_BYTES_MAX {
+        return true;
+    }
     if is_events {
         let mut ends = Ends::new();
         let (mut start, mut at) = (0, 0);
@@ -41,7 +45,7 @@ pub fn is_told(is_events: bool, begun: &[u8]) -> bool {
             }
             (start, at) = (end, end);
         }
-        return begun.len() > EVENT_BYTES_MAX;
+        return false;
     }
     let said = begun.trim_ascii_start();
     said.len() >= SAID_BYTES_MIN || serde_json::from_slice::<IgnoredAny>(said).is_ok()
@@ -49,8 +53,8 @@ pub fn is_told(is_events: bool, begun: &[u8]) -> bool {
 
 /// With less of it, nobody can tell what a document is, unless it is whole.
 const SAID_BYTES_MIN: usize = 32;
-/// A first event that is longer tells no error.
-const EVENT_BYTES_MAX: usize = 64 * 1024;
+/// An error is shorter, and so are the blanks before one.
+const BEGUN_BYTES_MAX: usize = 64 * 1024;
 
 /// What a success that begins with `first` is: events or JSON. `is_all`: nothing follows.
 pub fn opening(is_events: bool, first: &[u8], is_all: bool) -> Opening {
