@@ -4,28 +4,27 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tollgate_limits::SettlementKind;
-use tollgate_policy::{Bound, Ended, Plan};
+use tollgate_policy::{Bound, Ended};
 use tollgate_routing as routing;
 use tollgate_tokens::Most;
-use tollgate_units::{NanoUsd, Searches, Span, Tokens};
+use tollgate_units::{Searches, Span, Tokens};
 use tollgate_wire::{Billed, Keeping, Stored, StoredKind, ToolCalls, Usage};
 
 use crate::admit::Admitted;
-use crate::alerts;
 use crate::attempt::Attempt;
 use crate::gate::{Gateway, Live};
 use crate::identify::Inbound;
 use crate::pipeline::Room;
 use crate::repeats::Repeatable;
-use crate::runaway::Heard;
 use crate::scales::Weight;
 use crate::stored;
-use crate::telemetry::{AccessLine, Direction, Ending, Outcome, StoreOp};
+use crate::telemetry::{Ending, Outcome, StoreOp};
 use crate::unattended::Attendance;
 use crate::upstream::Going;
 
+mod told;
 mod way;
 
 /// An admitted request. Dropped before its end, it counts as abandoned by its caller.
@@ -330,12 +329,7 @@ impl Flight {
             Ended::Answered(usage) | Ended::Broken(usage) => Some(usage),
             Ended::Refused | Ended::Unsent => None,
         };
-        let ask = admitted.plan.ask();
-        let prompt = Most {
-            input: self.weight.counts.input,
-            cached_for_an_hour: ask.cached_for_an_hour,
-            searches: ask.searches,
-        };
+        let prompt = Most::of(self.weight.counts.input, admitted.plan.ask());
         let bound = Bound { prompt, output: self.output_reserved() };
         let cost = admitted.candidate().cost(ended, bound);
         self.count_metrics(&admitted, usage, cost, outcome);
@@ -370,128 +364,9 @@ impl Flight {
         }
     }
 
-    /// Tells operators of limits that have passed their mark, by what is settled now.
-    fn warn(&self, plan: &Plan, at: usize) {
-        let Some(candidate) = plan.candidates().get(at) else {
-            return;
-        };
-        let looked = self.gate.meters.peek(candidate.charges());
-        let standings = looked.map_or_else(|full| full.standings, |(_, standings)| standings);
-        let (now, webhook) = (self.gate.clock().now(), self.live.webhook.as_ref());
-        for warning in plan.warnings(candidate, &standings) {
-            self.gate.alerts.warn(&warning, plan.caller(), webhook, now);
-        }
-    }
-
-    /// Looks whether the agent whose session this is has run away.
-    fn watch_agent(&self, admitted: &Admitted, tokens: Tokens) {
-        let caller = admitted.plan.caller();
-        let policy = caller.policy();
-        let (Some(session), Some(settings)) = (caller.in_session(), policy.runaway()) else {
-            return;
-        };
-        let (now, idle) = (self.gate.clock().now(), policy.session_idle());
-        let heard = Heard { calls: &self.calls, tokens, now, idle };
-        if let Some(suspicion) = self.gate.runaways.hear(session, heard, settings) {
-            let (key, tier) = (caller.key_name(), caller.tier_name());
-            let request_id = &self.request_id;
-            tracing::warn!(%suspicion, key, %tier, %session, request_id, "an agent runs away");
-            self.gate.metrics.runaway(suspicion.label(), settings.then.label());
-            alerts::tell_runaway(&suspicion, caller, self.live.webhook.as_ref(), now);
-        }
-    }
-
-    fn count_metrics(
-        &self,
-        admitted: &Admitted,
-        usage: Option<&Usage>,
-        cost: Option<NanoUsd>,
-        outcome: Outcome,
-    ) {
-        let metrics = &self.gate.metrics;
-        let plan = &admitted.plan;
-        let deployment = admitted.candidate().deployment();
-        let model = plan.model_label().unwrap_or(metrics.other());
-        let tier = plan.caller().tier_name();
-        let route = metrics.route(model, deployment.provider(), tier);
-        route.ended(outcome);
-        if let Some(action) = admitted.lessened() {
-            metrics.lessened(tier, action);
-        }
-        metrics.overhead(self.overhead());
-        let times = &self.times;
-        if let Some(sent) = times.sent {
-            metrics.upstream(sent.elapsed());
-        }
-        if let Some(first) = self.since_sent(times.first_token) {
-            metrics.first_token(first);
-        }
-        let Some(usage) = usage else {
-            return;
-        };
-        route.used(usage);
-        if let Some(cost) = cost {
-            route.cost(cost);
-        }
-        if usage.estimated {
-            return;
-        }
-        route.estimated(Direction::Input, self.weight.counts.input, usage.input);
-        route.estimated(Direction::Output, self.output_reserved(), usage.output);
-        let used = usage.input.plus(usage.output);
-        metrics.reserved(self.reserved, used);
-        metrics.debt(used.less(self.reserved));
-        if let (true, Some(first)) = (plan.ask().stream, times.first_token) {
-            metrics.output_tokens(usage.output.less(Tokens::new(1)), first.elapsed());
-        }
-    }
-
-    fn log(
-        &self,
-        admitted: &Admitted,
-        (usage, cost): (Option<&Usage>, Option<NanoUsd>),
-        outcome: Outcome,
-        status: StatusCode,
-    ) {
-        if !AccessLine::is_wanted() {
-            return;
-        }
-        let plan = &admitted.plan;
-        let deployment = admitted.candidate().deployment();
-        let served = format!("{}/{}", deployment.provider(), deployment.model());
-        let times = &self.times;
-        let line = AccessLine {
-            request_id: &self.request_id,
-            method: &Method::POST,
-            path: &format!("/v1{}", self.path),
-            status,
-            outcome,
-            decision: admitted.decision(),
-            tier: Some(plan.caller().tier_name()),
-            key: plan.caller().key_name(),
-            model: Some(&plan.ask().model),
-            deployment: Some(&served),
-            input_tokens: usage.map(|usage| usage.input),
-            output_tokens: usage.map(|usage| usage.output),
-            reserved_tokens: Some(self.reserved),
-            estimated: usage.is_some_and(|usage| usage.estimated),
-            cost,
-            overhead_us: u64::try_from(self.overhead().as_micros()).unwrap_or(u64::MAX),
-            upstream: times.sent.map(|sent| span(sent.elapsed())),
-            first_token: self.since_sent(times.first_token).map(span),
-            duration: span(times.since.elapsed()),
-        };
-        line.write();
-    }
-
     /// What was reserved for all answers together.
     fn output_reserved(&self) -> Tokens {
         self.reserved.less(self.weight.counts.input)
-    }
-
-    /// The gateway's own time before the request goes out: what a caller could notice.
-    fn overhead(&self) -> Duration {
-        self.times.sent.unwrap_or(self.times.admitted).duration_since(self.times.since)
     }
 
     fn since_sent(&self, at: Option<Instant>) -> Option<Duration> {

@@ -145,11 +145,7 @@ impl Weighed<'_> {
         if ask.searches.is_none() && !tariff.sells_tokens() {
             return Err(unpriced(None));
         }
-        Ok(tariff.bound(Most {
-            input: self.counts.input,
-            cached_for_an_hour: ask.cached_for_an_hour,
-            searches: ask.searches,
-        }))
+        Ok(tariff.bound(Most::of(self.counts.input, ask)))
     }
 }
 

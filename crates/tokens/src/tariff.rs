@@ -7,7 +7,7 @@
 //! price, and whoever asks must know that before.
 
 use tollgate_units::{MicroUsdPerMillion, MicroUsdPerThousand, PicoUsd, Searches, Tokens};
-use tollgate_wire::{Billed, Usage};
+use tollgate_wire::{Ask, Billed, Usage};
 
 /// The prices of one model at one provider.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -121,6 +121,14 @@ pub struct Most {
     pub cached_for_an_hour: bool,
     /// Its searches, where it asks for what is sold by the search.
     pub searches: Option<Searches>,
+}
+
+impl Most {
+    /// Of a request whose prompt has at most `input` tokens: what is reserved for it, and what it
+    /// is settled by where nothing better is known.
+    pub const fn of(input: Tokens, ask: &Ask) -> Self {
+        Self { input, cached_for_an_hour: ask.cached_for_an_hour, searches: ask.searches }
+    }
 }
 
 /// The prices, none absent.
